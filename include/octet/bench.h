@@ -1,0 +1,24 @@
+/* bench.h: speed, beside what it should be compared with. */
+#ifndef OCTET_BENCH_H
+#define OCTET_BENCH_H
+
+#include "octet/runtime.h"
+
+typedef struct octet_bench_result {
+    const char *name; /* "matmul.m1", "train.a", "generate.b", ... */
+    double value;     /* more is better */
+    const char *unit; /* "GFLOP/s", "share of peak", "bytes/s" */
+    const char *peer; /* "OpenBLAS 0.3.21", or NULL */
+    double ratio;     /* ours over the peer's; 0 without a peer */
+    double bound;     /* what memory allows, in `unit`; 0 when it does not apply */
+} octet_bench_result;
+
+typedef void octet_bench_report(void *context, const octet_bench_result *result);
+
+/* Runs the benchmarks whose names begin with one of the n prefixes (n = 0: all) and reports each as
+ * it ends. models: directory with bench-a.json and bench-b.json. stop as in octet_score_params. */
+octet_status octet_bench(octet_runtime *runtime, const char *models, const char *const *prefixes,
+                         int n, const volatile int *stop, octet_bench_report *report, void *context,
+                         octet_error *error);
+
+#endif

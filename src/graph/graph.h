@@ -1,0 +1,186 @@
+/* graph.h: records a model as a graph of ops.
+ *
+ * Model code calls the functions below; each records one node and returns its result. Nothing is
+ * computed and no memory is taken for tensors. Errors are sticky: the first bad shape is kept with
+ * a message that names the op and both shapes, every later call returns NULL, and one graph_check
+ * at the end tells. graph_backward appends the gradient, itself in ops. backend_compile then plans
+ * and runs it. */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "graph/op.h"
+
+typedef struct graph {
+    arena memory;
+    node **nodes;
+    int n_nodes, nodes_capacity;
+    tensor **tensors;
+    int n_tensors, tensors_capacity;
+    octet_error error; /* the first one; code 0 while all is well */
+} graph;
+
+octet_status graph_create(graph **out, octet_error *error);
+void graph_destroy(graph **g);
+
+/* OCTET_OK, or the first error of the recording. */
+octet_status graph_check(const graph *g, octet_error *error);
+
+/* --- sources
+ * -------------------------------------------------------------------------------------- */
+
+/* A tensor that is uploaded before each run (program_upload). The name is kept by reference. */
+tensor *graph_input(graph *g, const char *name, dtype type, int rank, const int64_t *dim);
+
+/* The variable, as a tensor. The same variable gives the same tensor. */
+tensor *graph_variable(graph *g, variable *v);
+
+/* Keeps t's memory until the next run, so that program_download can read it. Returns t. */
+tensor *graph_output(graph *g, tensor *t);
+
+/* Another shape of the same elements; free. */
+tensor *graph_reshape(graph *g, tensor *t, int rank, const int64_t *dim);
+
+/* --- gradients
+ * ------------------------------------------------------------------------------------ */
+
+/* Appends the nodes of dL/d(t) for every tensor t that `loss` (one element) hangs on and that hangs
+ * on a parameter or on an f32 input, and sets t->gradient. Asking through an op without a gradient
+ * is an error by name. */
+void graph_backward(graph *g, tensor *loss);
+
+/* Forgets all gradients, so that another loss can be walked back. */
+void graph_clear_gradients(graph *g);
+
+/* --- ops
+ * ------------------------------------------------------------------------------------------
+ * Leading dimensions are kept; "rows" means all dimensions but the last, flattened. All floats are
+ * f32 unless stated; parameters may be stored as bf16. The sum of every product runs over ascending
+ * index. */
+
+/* y[M,N] = op(a) op(b), op = transpose when the flag is set; M, K of a are its rows and columns (or
+ * columns and rows). Each element is one chain of fused multiply-adds over k ascending, starting
+ * from 0. Without transpose_a the leading dimensions of a are kept. */
+tensor *matmul(graph *g, tensor *a, tensor *b, int transpose_a, int transpose_b);
+
+/* y[..,O] = x[..,I] w[O,I]^T. */
+tensor *linear(graph *g, tensor *x, tensor *w);
+
+/* y = a + b and y = a * b, equal shapes. */
+tensor *add(graph *g, tensor *a, tensor *b);
+tensor *mul(graph *g, tensor *a, tensor *b);
+
+/* y[..,C] = x[..,C] + b[C]. */
+tensor *add_row(graph *g, tensor *x, tensor *b);
+
+/* y[C] = sum over rows of x[..,C]. Rows are summed in blocks of 64, ascending inside a block, then
+ * the blocks ascending: one chain per column and block, one over blocks. */
+tensor *sum_rows(graph *g, tensor *x);
+
+/* y = f(x); see unary_kind. c is used by SCALE and SOFTCAP. */
+tensor *unary(graph *g, tensor *x, unary_kind kind, float c);
+
+/* dx = f'(x) dy. */
+tensor *unary_grad(graph *g, tensor *x, tensor *dy, unary_kind kind, float c);
+
+/* y[..,C] = norm(x) * gain[C] + bias[C]; gain and bias may be NULL. Sums over C use 16 lanes
+ * (element i in lane i mod 16) and the tree (i, i+8), (i, i+4), (i, i+2), (i, i+1). */
+tensor *norm(graph *g, tensor *x, tensor *gain, tensor *bias, norm_kind kind, float epsilon);
+
+/* Of norm: *dx[..,C], and where dgain and dbias are not NULL *dgain[C] and *dbias[C] (summed as
+ * sum_rows). gain may be NULL. */
+void norm_grad(graph *g, tensor **dx, tensor **dgain, tensor **dbias, tensor *x, tensor *gain,
+               tensor *dy, norm_kind kind, float epsilon);
+
+/* y[..,H,D] = x[..,H,D] * s[H]. */
+tensor *scale_heads(graph *g, tensor *x, tensor *s);
+
+/* y[H] = sum over rows and D of a[..,H,D] * b[..,H,D]. Per row the 16-lane tree over D, then as
+ * sum_rows. */
+tensor *dot_heads(graph *g, tensor *a, tensor *b);
+
+/* y[..,C] from index[..]: index i >= 0 takes row i of x[N,C], GATHER_NONE zeros, other negative i
+ * row -1-i of start[S,C]. start may be NULL. An index outside is an error of the caller: kernels
+ * give zeros. */
+tensor *gather(graph *g, tensor *x, tensor *start, tensor *index);
+
+/* The gradient of gather: y[n,C] sums the rows of dy[..,C] by index[..], rows ascending. With
+ * from_start the rows of the second source (index -1-i to row i), else those of the first. */
+tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start);
+
+/* Rotary positions (Su et al. 2021), pairs (i, i + D/2): x[B,T,H,D], table[B,T,D] = cos[D/2] then
+ * sin[D/2]. y_i = x_i cos - x_{i+D/2} sin; y_{i+D/2} = x_i sin + x_{i+D/2} cos. inverse negates
+ * sin. */
+tensor *rope(graph *g, tensor *x, tensor *table, int inverse);
+
+/* Causal softmax attention inside sequences: q[B,T,H,D], k and v[B,T,G,D], G divides H (head h uses
+ * key head h / (H/G)); first[B,T] i32: row t sees keys j with first[b,t] <= j <= t. o[B,T,H,D]; lse
+ * (may be NULL) [B,T,H] = max + log sum exp, needed for the gradient. s_j = scale * (fused chain
+ * over d ascending of q_d k_d). Keys come in tiles of 32 aligned to absolute position j. Running
+ * max m, sum l, acc over tiles ascending: m' = max(m, max_j s_j); a = exp(m - m') (0 in the first
+ * tile); p_j = exp(s_j - m'), 0 where not seen; l = l a + sum(p), the sum of a tile being lanes j
+ * and j+16 added, then the 16-lane tree of norm; acc_d = acc_d a, then fma(p_j, v_jd, acc_d) over
+ * the seen j ascending. o = acc / l. */
+tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tensor *first,
+                  float scale);
+
+/* dq, dk, dv of attention: with p_tj = exp(s_tj - lse_t), delta_t = sum_d do_td o_td (16-lane
+ * tree), ds_tj = p_tj (do_t . v_j - delta_t): dq_t = scale sum_j ds_tj k_j (j ascending), dk_j =
+ * scale sum_t ds_tj q_t, dv_j = sum_t p_tj do_t (t ascending; with H > G the heads of a group
+ * ascending inside t). */
+void attention_grad(graph *g, tensor **dq, tensor **dk, tensor **dv, tensor *q, tensor *k,
+                    tensor *v, tensor *first, tensor *o, tensor *lse, tensor *d_o, float scale);
+
+/* Attention of new rows over cached keys and values, the same sums as attention. q[B,T,H,D]; keys
+ * (layout KEYS) and values [S,R,G,D] variables, ring of R rows (a multiple of 32): row t of lane b
+ * stands at absolute row pos[b]+t and sees rows first[b,t] <= j <= pos[b]+t, row j kept at j mod R
+ * (j - first < R). slot[B], pos[B], count[B], first[B,T] are i32. Rows t >= count[b] are padding:
+ * their output is zero. */
+tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tensor *slot,
+                         tensor *pos, tensor *count, tensor *first, float scale);
+
+/* Writes x[B,T,...] into the state[S,R,...]: row t of lane b, t < count[b], to row (pos[b]+t) mod R
+ * of slot[b]. Returns the state as it is afterwards (a view: pass it on, so that readers come
+ * later). */
+tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
+
+/* nll[..] = -log softmax(logits[..,V])[target[..]] in nats; 0 where target < 0. log sum exp with
+ * the maximum subtracted, sum by 16 lanes (element i in lane i mod 16) and the tree. */
+tensor *cross_entropy(graph *g, tensor *logits, tensor *target);
+
+/* dlogits = (softmax(logits) - onehot(target)) dnll; 0 where target < 0. */
+tensor *cross_entropy_grad(graph *g, tensor *logits, tensor *target, tensor *dnll);
+
+/* y[1] = sum a_i b_i over all elements: blocks of 1,024, in a block 16 lanes (fused) and the tree,
+ * then the blocks ascending. */
+tensor *dot(graph *g, tensor *a, tensor *b);
+
+/* y = x * s[1]. */
+tensor *mul_scalar(graph *g, tensor *x, tensor *s);
+
+/* y[1] from s[1] = a sum of squares; see factor_kind. */
+tensor *norm_factor(graph *g, tensor *s, factor_kind kind, float c);
+
+/* --- optimizer: update variables in place; each returns the updated variable as a view
+ * ------------- */
+
+/* AdamW (Loshchilov, Hutter 2019) with g' = g * factor[1]: m = b1 m + (1-b1) g', v = b2 v + (1-b2)
+ * g'^2, w = w (1 - lr decay) - lr (m / c1) / (sqrt(v / c2) + eps). hyper[8] = lr, b1, b2, eps,
+ * decay, c1 = 1 - b1^t, c2 = 1 - b2^t, unused. */
+tensor *adamw(graph *g, tensor *w, tensor *gradient, tensor *m, tensor *v, tensor *factor,
+              tensor *hyper);
+
+/* m = beta m + (1-beta) g', g' = g * factor[1]; returns u = m, or with nesterov (1-beta) g' + beta
+ * m (new m). */
+tensor *momentum(graph *g, tensor *m, tensor *gradient, tensor *factor, tensor *hyper,
+                 int nesterov);
+
+/* w = w (1 - lr decay) - lr multiplier x; hyper[8] = lr, beta (of momentum), unused, unused, decay,
+ * ... */
+tensor *descend(graph *g, tensor *w, tensor *x, tensor *hyper, float multiplier);
+
+/* m = m + weight[1] (w - m): the running mean of weights. */
+tensor *lerp(graph *g, tensor *m, tensor *w, tensor *weight);
+
+#endif

@@ -1,0 +1,132 @@
+/* op.h: the table of ops.
+ *
+ * Every op is one row of OP_LIST. The enum, the names, the row of the CPU backend (cpu_<name>), the
+ * reference (ref_<name>) and the test (test_op_<name>) all come from this list, so a row without a
+ * kernel, a reference or a test does not link. GRADIENT is the name of the function that records
+ * the gradient in ops (gradient_<name>), or NONE with the reason. The constructors, with the
+ * shapes, are in graph.h. */
+#ifndef GRAPH_OP_H
+#define GRAPH_OP_H
+
+#include "graph/tensor.h"
+
+/*      enum             name              gradient or the reason that there is none */
+#define OP_LIST(ROW, NONE)                                                                         \
+    ROW(MATMUL, matmul)                                                                            \
+    ROW(ADD, add)                                                                                  \
+    ROW(MUL, mul)                                                                                  \
+    ROW(ADD_ROW, add_row)                                                                          \
+    NONE(SUM_ROWS, sum_rows, "is itself the gradient of add_row")                                  \
+    ROW(UNARY, unary)                                                                              \
+    NONE(UNARY_GRAD, unary_grad, "fused backward kernel of unary")                                 \
+    ROW(NORM, norm)                                                                                \
+    NONE(NORM_GRAD, norm_grad, "fused backward kernel of norm")                                    \
+    ROW(SCALE_HEADS, scale_heads)                                                                  \
+    ROW(DOT_HEADS, dot_heads)                                                                      \
+    ROW(GATHER, gather)                                                                            \
+    NONE(SCATTER, scatter, "is itself the gradient of gather")                                     \
+    ROW(ROPE, rope)                                                                                \
+    ROW(ATTENTION, attention)                                                                      \
+    NONE(ATTENTION_GRAD, attention_grad, "fused backward kernel of attention")                     \
+    NONE(ATTENTION_CACHED, attention_cached, "reads a state that no gradient flows through")       \
+    NONE(STORE, store, "writes a state that no gradient flows through")                            \
+    ROW(CROSS_ENTROPY, cross_entropy)                                                              \
+    NONE(CROSS_ENTROPY_GRAD, cross_entropy_grad, "fused backward kernel of cross_entropy")         \
+    ROW(DOT, dot)                                                                                  \
+    ROW(MUL_SCALAR, mul_scalar)                                                                    \
+    NONE(NORM_FACTOR, norm_factor, "used by the optimizer")                                        \
+    NONE(ADAMW, adamw, "optimizer")                                                                \
+    NONE(MOMENTUM, momentum, "optimizer")                                                          \
+    NONE(DESCEND, descend, "optimizer")                                                            \
+    NONE(LERP, lerp, "optimizer")
+
+typedef enum op {
+#define ROW(ID, name) OP_##ID,
+#define NONE(ID, name, reason) OP_##ID,
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+        OP_COUNT
+} op;
+
+typedef enum unary_kind {
+    UNARY_SCALE,     /* c x */
+    UNARY_RELU,      /* max(x, 0) */
+    UNARY_RELU2,     /* max(x, 0)^2 (So et al. 2021) */
+    UNARY_GELU,      /* x (1 + erf(x / sqrt 2)) / 2 (Hendrycks, Gimpel 2016) */
+    UNARY_GELU_TANH, /* its tanh form: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 */
+    UNARY_SILU,      /* x sigmoid(x) */
+    UNARY_SIGMOID,   /* 1 / (1 + exp(-x)) */
+    UNARY_TANH,      /* tanh(x) */
+    UNARY_SOFTCAP,   /* c tanh(x / c) */
+    UNARY_KINDS
+} unary_kind;
+
+typedef enum norm_kind {
+    NORM_RMS,  /* x / sqrt(mean(x^2) + eps) (Zhang, Sennrich 2019) */
+    NORM_LAYER /* (x - mean(x)) / sqrt(var(x) + eps) (Ba et al. 2016) */
+} norm_kind;
+
+typedef enum factor_kind {
+    FACTOR_INVERSE, /* 1 / (sqrt(s) + c): divides a matrix by its Frobenius norm */
+    FACTOR_CLIP     /* min(1, c / (sqrt(s) + 1e-6)): clips a gradient to norm c */
+} factor_kind;
+
+/* Row indices that mean no row: gather gives zeros there, scatter skips it. Other negative indices
+ * i name row -1-i of the second source of gather. */
+#define GATHER_NONE INT32_MIN
+
+/* Fixed parameters of a node; a shader takes the same struct as push constants. */
+typedef union op_params {
+    struct {
+        int32_t transpose_a, transpose_b;
+    } matmul;
+    struct {
+        int32_t kind; /* unary_kind */
+        float c;
+    } unary;
+    struct {
+        int32_t kind; /* norm_kind */
+        float epsilon;
+    } norm;
+    struct {
+        int32_t from_start; /* sum the rows that came from the second source */
+    } scatter;
+    struct {
+        int32_t inverse;
+    } rope;
+    struct {
+        float scale;
+    } attention;
+    struct {
+        int32_t kind; /* factor_kind */
+        float c;
+    } factor;
+    struct {
+        float beta;
+        int32_t nesterov;
+    } momentum;
+    struct {
+        float multiplier;
+    } descend;
+} op_params;
+
+#define NODE_MAX_INPUTS 8
+#define NODE_MAX_OUTPUTS 3
+
+/* One recorded call. Absent optional inputs are NULL. */
+struct node {
+    op op;
+    int id; /* index in its graph: the order of running */
+    int n_inputs, n_outputs;
+    tensor *input[NODE_MAX_INPUTS];
+    tensor *output[NODE_MAX_OUTPUTS];
+    op_params params;
+};
+
+const char *op_name(op op);
+
+/* Why the op has no gradient, or NULL when it has one. */
+const char *op_no_gradient(op op);
+
+#endif

@@ -1,0 +1,405 @@
+/* ops.c: the constructors: each checks shapes, records a node and gives the shape of the result. */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/record.h"
+
+static const char *const names[OP_COUNT] = {
+#define ROW(ID, name) #name,
+#define NONE(ID, name, reason) #name,
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+};
+
+static const char *const reasons[OP_COUNT] = {
+#define ROW(ID, name) NULL,
+#define NONE(ID, name, reason) reason,
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+};
+
+const char *op_name(op kind) {
+    return names[kind];
+}
+
+const char *op_no_gradient(op kind) {
+    return reasons[kind];
+}
+
+/* Keeps the first error: "op: a[..] does not go with b[..]: why". */
+static tensor *refuse(graph *g, op kind, const tensor *a, const tensor *b, const char *why) {
+    char left[160], right[160] = "";
+    tensor_describe(left, sizeof left, a);
+    if (b)
+        tensor_describe(right, sizeof right, b);
+    error_set(&g->error, OCTET_ERROR, "%s: %s does not go with %s: %s", op_name(kind), left,
+              b ? right : "this op", why);
+    return NULL;
+}
+
+/* False when recording has failed already or an input is missing because of it. */
+static int ready(const graph *g, const tensor *a, const tensor *b) {
+    return !g->error.code && a && b;
+}
+
+static int is_vector(const tensor *t, int64_t n) {
+    return t->rank == 1 && t->dim[0] == n;
+}
+
+/* One input shape in, the same shape out. */
+static tensor *record_like(graph *g, op kind, int n, tensor *const *inputs, const tensor *like,
+                           op_params params) {
+    node *made = record_node(g, kind, n, inputs);
+    if (made)
+        made->params = params;
+    return record_result(g, made, DTYPE_F32, like->rank, like->dim);
+}
+
+tensor *matmul(graph *g, tensor *a, tensor *b, int transpose_a, int transpose_b) {
+    if (!ready(g, a, b))
+        return NULL;
+    int64_t k = transpose_a ? tensor_rows(a) : tensor_columns(a);
+    int64_t k_b = transpose_b ? tensor_columns(b) : tensor_rows(b);
+    if (k != k_b) {
+        char x[160], w[160];
+        error_set(
+            &g->error, OCTET_ERROR, "matmul: %s%s does not take %s%s: inner sizes %lld and %lld",
+            tensor_describe(w, sizeof w, b), transpose_b ? "^T" : "",
+            tensor_describe(x, sizeof x, a), transpose_a ? "^T" : "", (long long)k_b, (long long)k);
+        return NULL;
+    }
+    int64_t dim[TENSOR_MAX_RANK];
+    int rank = transpose_a ? 2 : a->rank;
+    memcpy(dim, a->dim, sizeof dim);
+    if (transpose_a)
+        dim[0] = tensor_columns(a);
+    dim[rank - 1] = transpose_b ? tensor_rows(b) : tensor_columns(b);
+    tensor *inputs[] = {a, b};
+    node *n = record_node(g, OP_MATMUL, 2, inputs);
+    if (n) {
+        n->params.matmul.transpose_a = transpose_a;
+        n->params.matmul.transpose_b = transpose_b;
+    }
+    return record_result(g, n, DTYPE_F32, rank, dim);
+}
+
+tensor *linear(graph *g, tensor *x, tensor *w) {
+    return matmul(g, x, w, 0, 1);
+}
+
+static tensor *binary(graph *g, op kind, tensor *a, tensor *b) {
+    if (!ready(g, a, b))
+        return NULL;
+    if (!tensor_same_shape(a, b))
+        return refuse(g, kind, a, b, "shapes differ");
+    tensor *inputs[] = {a, b};
+    return record_like(g, kind, 2, inputs, a, (op_params){0});
+}
+
+tensor *add(graph *g, tensor *a, tensor *b) {
+    return binary(g, OP_ADD, a, b);
+}
+
+tensor *mul(graph *g, tensor *a, tensor *b) {
+    return binary(g, OP_MUL, a, b);
+}
+
+tensor *add_row(graph *g, tensor *x, tensor *b) {
+    if (!ready(g, x, b))
+        return NULL;
+    if (!is_vector(b, tensor_columns(x)))
+        return refuse(g, OP_ADD_ROW, x, b, "last dimensions differ");
+    tensor *inputs[] = {x, b};
+    return record_like(g, OP_ADD_ROW, 2, inputs, x, (op_params){0});
+}
+
+tensor *sum_rows(graph *g, tensor *x) {
+    if (!ready(g, x, x))
+        return NULL;
+    int64_t columns = tensor_columns(x);
+    return record_result(g, record_node(g, OP_SUM_ROWS, 1, &x), DTYPE_F32, 1, &columns);
+}
+
+tensor *unary(graph *g, tensor *x, unary_kind kind, float c) {
+    if (!ready(g, x, x))
+        return NULL;
+    return record_like(g, OP_UNARY, 1, &x, x, (op_params){.unary = {(int32_t)kind, c}});
+}
+
+tensor *unary_grad(graph *g, tensor *x, tensor *dy, unary_kind kind, float c) {
+    if (!ready(g, x, dy))
+        return NULL;
+    if (!tensor_same_shape(x, dy))
+        return refuse(g, OP_UNARY_GRAD, x, dy, "shapes differ");
+    tensor *inputs[] = {x, dy};
+    op_params params = {.unary = {(int32_t)kind, c}};
+    return record_like(g, OP_UNARY_GRAD, 2, inputs, x, params);
+}
+
+tensor *norm(graph *g, tensor *x, tensor *gain, tensor *bias, norm_kind kind, float epsilon) {
+    if (!ready(g, x, x))
+        return NULL;
+    int64_t columns = tensor_columns(x);
+    if (gain && !is_vector(gain, columns))
+        return refuse(g, OP_NORM, x, gain, "gain has another length");
+    if (bias && !is_vector(bias, columns))
+        return refuse(g, OP_NORM, x, bias, "bias has another length");
+    tensor *inputs[] = {x, gain, bias};
+    return record_like(g, OP_NORM, 3, inputs, x, (op_params){.norm = {(int32_t)kind, epsilon}});
+}
+
+void norm_grad(graph *g, tensor **dx, tensor **dgain, tensor **dbias, tensor *x, tensor *gain,
+               tensor *dy, norm_kind kind, float epsilon) {
+    if (!ready(g, x, dy))
+        return;
+    if (!tensor_same_shape(x, dy)) {
+        refuse(g, OP_NORM_GRAD, x, dy, "shapes differ");
+        return;
+    }
+    int64_t columns = tensor_columns(x);
+    tensor *inputs[] = {x, gain, dy};
+    node *n = record_node(g, OP_NORM_GRAD, 3, inputs);
+    if (!n)
+        return;
+    n->params.norm.kind = (int32_t)kind;
+    n->params.norm.epsilon = epsilon;
+    *dx = record_result(g, n, DTYPE_F32, x->rank, x->dim);
+    /* Outputs keep their places: an absent one leaves a NULL. */
+    tensor **vectors[] = {dgain, dbias};
+    for (int i = 0; i < 2; i++) {
+        if (vectors[i])
+            *vectors[i] = record_result(g, n, DTYPE_F32, 1, &columns);
+        else
+            n->output[n->n_outputs++] = NULL;
+    }
+}
+
+tensor *scale_heads(graph *g, tensor *x, tensor *s) {
+    if (!ready(g, x, s))
+        return NULL;
+    if (x->rank < 2 || !is_vector(s, x->dim[x->rank - 2]))
+        return refuse(g, OP_SCALE_HEADS, x, s, "one scale a head is needed");
+    tensor *inputs[] = {x, s};
+    return record_like(g, OP_SCALE_HEADS, 2, inputs, x, (op_params){0});
+}
+
+tensor *dot_heads(graph *g, tensor *a, tensor *b) {
+    if (!ready(g, a, b))
+        return NULL;
+    if (a->rank < 2 || !tensor_same_shape(a, b))
+        return refuse(g, OP_DOT_HEADS, a, b, "shapes differ");
+    tensor *inputs[] = {a, b};
+    return record_result(g, record_node(g, OP_DOT_HEADS, 2, inputs), DTYPE_F32, 1,
+                         &a->dim[a->rank - 2]);
+}
+
+tensor *gather(graph *g, tensor *x, tensor *start, tensor *index) {
+    if (!ready(g, x, index))
+        return NULL;
+    if (x->rank != 2 || index->type != DTYPE_I32 || index->rank >= TENSOR_MAX_RANK)
+        return refuse(g, OP_GATHER, x, index, "a matrix and i32 indices are needed");
+    if (start && (start->rank != 2 || start->dim[1] != x->dim[1]))
+        return refuse(g, OP_GATHER, x, start, "the second source has another width");
+    int64_t dim[TENSOR_MAX_RANK];
+    memcpy(dim, index->dim, sizeof dim);
+    dim[index->rank] = x->dim[1];
+    tensor *inputs[] = {x, start, index};
+    return record_result(g, record_node(g, OP_GATHER, 3, inputs), DTYPE_F32, index->rank + 1, dim);
+}
+
+tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start) {
+    if (!ready(g, dy, index))
+        return NULL;
+    if (index->type != DTYPE_I32 || tensor_rows(dy) != tensor_elements(index))
+        return refuse(g, OP_SCATTER, dy, index, "one i32 index a row is needed");
+    tensor *inputs[] = {dy, index};
+    node *made = record_node(g, OP_SCATTER, 2, inputs);
+    if (made)
+        made->params.scatter.from_start = from_start;
+    int64_t dim[] = {n, tensor_columns(dy)};
+    return record_result(g, made, DTYPE_F32, 2, dim);
+}
+
+tensor *rope(graph *g, tensor *x, tensor *table, int inverse) {
+    if (!ready(g, x, table))
+        return NULL;
+    if (x->rank != 4 || table->rank != 3 || table->dim[0] != x->dim[0] ||
+        table->dim[1] != x->dim[1] || table->dim[2] != x->dim[3] || x->dim[3] % 2)
+        return refuse(g, OP_ROPE, x, table, "x[B,T,H,D], D even, and table[B,T,D] are needed");
+    tensor *inputs[] = {x, table};
+    return record_like(g, OP_ROPE, 2, inputs, x, (op_params){.rope = {inverse}});
+}
+
+static int attention_shapes(const tensor *q, const tensor *k, const tensor *v) {
+    return q->rank == 4 && k->rank == 4 && tensor_same_shape(k, v) && k->dim[2] > 0 &&
+           q->dim[2] % k->dim[2] == 0 && k->dim[3] == q->dim[3];
+}
+
+static int is_rows(const tensor *t, const tensor *q) {
+    return t->type == DTYPE_I32 && t->rank == 2 && t->dim[0] == q->dim[0] && t->dim[1] == q->dim[1];
+}
+
+tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tensor *first,
+                  float scale) {
+    if (!ready(g, q, k) || !ready(g, v, first))
+        return NULL;
+    if (!attention_shapes(q, k, v) || k->dim[0] != q->dim[0] || k->dim[1] != q->dim[1])
+        return refuse(g, OP_ATTENTION, q, k, "q[B,T,H,D] and k, v[B,T,G,D] are needed");
+    if (!is_rows(first, q))
+        return refuse(g, OP_ATTENTION, q, first, "first[B,T] i32 is needed");
+    tensor *inputs[] = {q, k, v, first};
+    op_params params = {.attention = {scale}};
+    tensor *o = record_like(g, OP_ATTENTION, 4, inputs, q, params);
+    if (o && lse)
+        *lse = record_result(g, o->producer, DTYPE_F32, 3, q->dim);
+    return o;
+}
+
+void attention_grad(graph *g, tensor **dq, tensor **dk, tensor **dv, tensor *q, tensor *k,
+                    tensor *v, tensor *first, tensor *o, tensor *lse, tensor *d_o, float scale) {
+    if (!ready(g, q, k) || !ready(g, v, first) || !ready(g, o, lse) || !d_o)
+        return;
+    tensor *inputs[] = {q, k, v, first, o, lse, d_o};
+    node *n = record_node(g, OP_ATTENTION_GRAD, 7, inputs);
+    if (n)
+        n->params.attention.scale = scale;
+    *dq = record_result(g, n, DTYPE_F32, 4, q->dim);
+    *dk = record_result(g, n, DTYPE_F32, 4, k->dim);
+    *dv = record_result(g, n, DTYPE_F32, 4, v->dim);
+}
+
+static int is_lane(const tensor *t, int64_t lanes) {
+    return t && t->type == DTYPE_I32 && is_vector(t, lanes);
+}
+
+tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tensor *slot,
+                         tensor *pos, tensor *count, tensor *first, float scale) {
+    if (!ready(g, q, keys) || !ready(g, values, first))
+        return NULL;
+    if (!attention_shapes(q, keys, values) || keys->dim[1] % 32)
+        return refuse(g, OP_ATTENTION_CACHED, q, keys,
+                      "q[B,T,H,D] and keys, values[S,R,G,D], R a multiple of 32, are needed");
+    if (!is_lane(slot, q->dim[0]) || !is_lane(pos, q->dim[0]) || !is_lane(count, q->dim[0]) ||
+        !is_rows(first, q))
+        return refuse(g, OP_ATTENTION_CACHED, q, first, "slot, pos, count[B], first[B,T] needed");
+    tensor *inputs[] = {q, keys, values, slot, pos, count, first};
+    op_params params = {.attention = {scale}};
+    return record_like(g, OP_ATTENTION_CACHED, 7, inputs, q, params);
+}
+
+tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count) {
+    if (!ready(g, state, x))
+        return NULL;
+    if (state->rank != x->rank || x->rank < 3 ||
+        memcmp(state->dim + 2, x->dim + 2, (size_t)(x->rank - 2) * sizeof x->dim[0]))
+        return refuse(g, OP_STORE, state, x, "state[S,R,...] and x[B,T,...] are needed");
+    if (!is_lane(slot, x->dim[0]) || !is_lane(pos, x->dim[0]) || !is_lane(count, x->dim[0]))
+        return refuse(g, OP_STORE, state, x, "slot, pos and count[B] are needed");
+    tensor *inputs[] = {state, x, slot, pos, count};
+    return record_in_place(g, record_node(g, OP_STORE, 5, inputs), state);
+}
+
+tensor *cross_entropy(graph *g, tensor *logits, tensor *target) {
+    if (!ready(g, logits, target))
+        return NULL;
+    if (target->type != DTYPE_I32 || target->rank + 1 != logits->rank ||
+        memcmp(target->dim, logits->dim, (size_t)target->rank * sizeof target->dim[0]))
+        return refuse(g, OP_CROSS_ENTROPY, logits, target, "one i32 target a row is needed");
+    tensor *inputs[] = {logits, target};
+    return record_result(g, record_node(g, OP_CROSS_ENTROPY, 2, inputs), DTYPE_F32, target->rank,
+                         target->dim);
+}
+
+tensor *cross_entropy_grad(graph *g, tensor *logits, tensor *target, tensor *dnll) {
+    if (!ready(g, logits, target) || !dnll)
+        return NULL;
+    if (tensor_elements(target) != tensor_rows(logits) || !tensor_same_shape(target, dnll))
+        return refuse(g, OP_CROSS_ENTROPY_GRAD, logits, dnll, "one gradient a row is needed");
+    tensor *inputs[] = {logits, target, dnll};
+    return record_like(g, OP_CROSS_ENTROPY_GRAD, 3, inputs, logits, (op_params){0});
+}
+
+static const int64_t one_element[] = {1};
+
+tensor *dot(graph *g, tensor *a, tensor *b) {
+    if (!ready(g, a, b))
+        return NULL;
+    if (tensor_elements(a) != tensor_elements(b))
+        return refuse(g, OP_DOT, a, b, "sizes differ");
+    tensor *inputs[] = {a, b};
+    return record_result(g, record_node(g, OP_DOT, 2, inputs), DTYPE_F32, 1, one_element);
+}
+
+tensor *mul_scalar(graph *g, tensor *x, tensor *s) {
+    if (!ready(g, x, s))
+        return NULL;
+    if (!is_vector(s, 1))
+        return refuse(g, OP_MUL_SCALAR, x, s, "one element is needed");
+    tensor *inputs[] = {x, s};
+    return record_like(g, OP_MUL_SCALAR, 2, inputs, x, (op_params){0});
+}
+
+tensor *norm_factor(graph *g, tensor *s, factor_kind kind, float c) {
+    if (!ready(g, s, s))
+        return NULL;
+    if (!is_vector(s, 1))
+        return refuse(g, OP_NORM_FACTOR, s, NULL, "one element is needed");
+    return record_like(g, OP_NORM_FACTOR, 1, &s, s, (op_params){.factor = {(int32_t)kind, c}});
+}
+
+static int is_hyper(const tensor *t) {
+    return t && t->type == DTYPE_F32 && is_vector(t, 8);
+}
+
+tensor *adamw(graph *g, tensor *w, tensor *gradient, tensor *m, tensor *v, tensor *factor,
+              tensor *hyper) {
+    if (!ready(g, w, gradient) || !ready(g, m, v) || !factor)
+        return NULL;
+    if (!tensor_same_shape(w, gradient) || !tensor_same_shape(w, m) || !tensor_same_shape(w, v) ||
+        !is_hyper(hyper) || !is_vector(factor, 1))
+        return refuse(g, OP_ADAMW, w, gradient, "shapes differ");
+    tensor *inputs[] = {w, gradient, m, v, factor, hyper};
+    node *n = record_node(g, OP_ADAMW, 6, inputs);
+    tensor *updated = record_in_place(g, n, w);
+    record_in_place(g, n, m);
+    record_in_place(g, n, v);
+    return updated;
+}
+
+tensor *momentum(graph *g, tensor *m, tensor *gradient, tensor *factor, tensor *hyper,
+                 int nesterov) {
+    if (!ready(g, m, gradient) || !factor)
+        return NULL;
+    if (!tensor_same_shape(m, gradient) || !is_hyper(hyper) || !is_vector(factor, 1))
+        return refuse(g, OP_MOMENTUM, m, gradient, "shapes differ");
+    tensor *inputs[] = {m, gradient, factor, hyper};
+    node *n = record_node(g, OP_MOMENTUM, 4, inputs);
+    if (n)
+        n->params.momentum.nesterov = nesterov;
+    tensor *u = record_result(g, n, DTYPE_F32, m->rank, m->dim);
+    record_in_place(g, n, m);
+    return u;
+}
+
+tensor *descend(graph *g, tensor *w, tensor *x, tensor *hyper, float multiplier) {
+    if (!ready(g, w, x))
+        return NULL;
+    if (!tensor_same_shape(w, x) || !is_hyper(hyper))
+        return refuse(g, OP_DESCEND, w, x, "shapes differ");
+    tensor *inputs[] = {w, x, hyper};
+    node *n = record_node(g, OP_DESCEND, 3, inputs);
+    if (n)
+        n->params.descend.multiplier = multiplier;
+    return record_in_place(g, n, w);
+}
+
+tensor *lerp(graph *g, tensor *m, tensor *w, tensor *weight) {
+    if (!ready(g, m, w) || !weight)
+        return NULL;
+    if (!tensor_same_shape(m, w) || !is_vector(weight, 1))
+        return refuse(g, OP_LERP, m, w, "shapes differ");
+    tensor *inputs[] = {m, w, weight};
+    return record_in_place(g, record_node(g, OP_LERP, 3, inputs), m);
+}
