@@ -1,0 +1,20 @@
+/* local.c: see local.h. */
+#include "local/local.h"
+
+void local_create(local_level *l, params *p, const char *prefix, const local_params *m) {
+    embedder_create(&l->embedder, p, prefix, &m->embedder);
+    block_stack_create(&l->stack, p, prefix, m->n_blocks, &m->block);
+    l->softcap = m->softcap;
+    l->head = l->embedder.bytes;
+    if (!m->tied_head)
+        l->head = params_add(p, prefix, "head", PARAM_TABLE, (param_init){0, 0}, 2,
+                             (int64_t[]){m->embedder.vocabulary, m->embedder.dim});
+}
+
+tensor *local_forward(graph *g, const local_level *l, const level_rows *rows, tensor *parent,
+                      variable *const *states) {
+    tensor *x = embedder_forward(g, &l->embedder, rows, parent);
+    tensor *y = block_stack_forward(g, &l->stack, x, rows, states);
+    tensor *logits = linear(g, y, graph_variable(g, l->head));
+    return l->softcap > 0 ? unary(g, logits, UNARY_SOFTCAP, l->softcap) : logits;
+}

@@ -1,0 +1,53 @@
+/* mixer.h: the contract of everything sequence-like.
+ *
+ * A mixer maps x[B,T,C] to y[B,T,C] so that row t sees only rows of its own sequence at or before
+ * t. It is written once: training passes no state, prefill a state and a long T, generation the
+ * same state and T = 1, and all three compute the same bits. A new mixer is one file and one line
+ * of the registry in mixer.c. */
+#ifndef MIXER_MIXER_H
+#define MIXER_MIXER_H
+
+#include "mixer/rows.h"
+#include "nn/layers.h"
+
+#define MIXER_MAX_STATES 4
+
+/* One tensor that a mixer carries between calls, per stream: [rows, d1, d2]; the session adds the
+ * slot in front. `rows` is a ring over absolute row numbers; the session chooses its length so that
+ * every row that a row of the same call may see is still there. */
+typedef struct mixer_state_spec {
+    const char *name; /* "keys" */
+    int64_t d1, d2;
+    variable_layout layout;
+} mixer_state_spec;
+
+/* What a mixer is made for. */
+typedef struct mixer_params {
+    int64_t dim, heads, kv_heads, head_size;
+    int rope, qk_norm, bias;
+    double scale;        /* of initial weights, see linear_create */
+    double output_scale; /* of the output projection; 0 starts the block as the identity */
+} mixer_params;
+
+typedef struct mixer mixer;
+
+typedef struct mixer_kind {
+    const char *name;
+    /* Adds parameters under `prefix`; memory from p's arena; NULL after an error. */
+    mixer *(*create)(params *p, const char *prefix, const mixer_params *m);
+    int n_states;
+    void (*state)(const mixer *m, int index, mixer_state_spec *out);
+    /* states: NULL, or n_states variables of layout [S,rows,d1,d2]. */
+    tensor *(*forward)(graph *g, const mixer *m, tensor *x, const level_rows *rows,
+                       variable *const *states);
+} mixer_kind;
+
+/* First member of every mixer. */
+struct mixer {
+    const mixer_kind *kind;
+};
+
+/* The registered kind of that name, or NULL. */
+const mixer_kind *mixer_find(const char *name);
+
+#endif

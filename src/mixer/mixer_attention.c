@@ -1,0 +1,97 @@
+/* mixer_attention.c: multi-head causal attention (Vaswani et al. 2017) with grouped keys (Ainslie
+ * et al. 2023), rotary positions, and query-key norm with a gain per head (Henry et al. 2020).
+ *
+ * Keys are cached after rotation. Scores are q.k / sqrt(D); with query-key norm the gain, which
+ * starts at 1.5, stretches them. */
+#include "mixer/mixer_attention.h"
+
+#include <math.h>
+
+#define QK_GAIN 1.5f
+
+typedef struct attention_mixer {
+    mixer base;
+    linear_layer wq, wk, wv, wo;
+    variable *gain; /* [H], or NULL without query-key norm */
+    int64_t heads, kv_heads, head_size;
+    int rope;
+} attention_mixer;
+
+static mixer *create(params *p, const char *prefix, const mixer_params *m) {
+    attention_mixer *a = arena_alloc(&p->memory, sizeof *a);
+    if (!a) {
+        error_memory(&p->error, prefix, sizeof *a);
+        return NULL;
+    }
+    a->base.kind = &mixer_attention;
+    a->heads = m->heads;
+    a->kv_heads = m->kv_heads;
+    a->head_size = m->head_size;
+    a->rope = m->rope;
+    int64_t q = m->heads * m->head_size, kv = m->kv_heads * m->head_size;
+    linear_create(&a->wq, p, prefix, "attn.wq", q, m->dim, m->bias, m->scale);
+    linear_create(&a->wk, p, prefix, "attn.wk", kv, m->dim, m->bias, m->scale);
+    linear_create(&a->wv, p, prefix, "attn.wv", kv, m->dim, m->bias, m->scale);
+    linear_create(&a->wo, p, prefix, "attn.wo", m->dim, q, m->bias, m->output_scale);
+    if (m->qk_norm)
+        a->gain = params_add(p, prefix, "attn.gain", PARAM_VECTOR, (param_init){QK_GAIN, 0}, 1,
+                             &m->heads);
+    return &a->base;
+}
+
+static void state(const mixer *m, int index, mixer_state_spec *out) {
+    const attention_mixer *a = (const attention_mixer *)m;
+    out->name = index == 0 ? "keys" : "values";
+    out->layout = index == 0 ? LAYOUT_KEYS : LAYOUT_ROWS;
+    out->d1 = a->kv_heads;
+    out->d2 = a->head_size;
+}
+
+/* x[B,T,heads*D] to [B,T,heads,D]. */
+static tensor *split_heads(graph *g, tensor *x, int64_t heads, int64_t head_size) {
+    if (!x)
+        return NULL;
+    return graph_reshape(g, x, 4, (int64_t[]){x->dim[0], x->dim[1], heads, head_size});
+}
+
+static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *rows,
+                       variable *const *states) {
+    const attention_mixer *a = (const attention_mixer *)m;
+    float scale = (float)(1 / sqrt((double)a->head_size));
+    tensor *q = split_heads(g, linear_forward(g, &a->wq, x), a->heads, a->head_size);
+    tensor *k = split_heads(g, linear_forward(g, &a->wk, x), a->kv_heads, a->head_size);
+    tensor *v = split_heads(g, linear_forward(g, &a->wv, x), a->kv_heads, a->head_size);
+    if (a->gain) {
+        q = norm(g, q, NULL, NULL, NORM_RMS, NORM_EPSILON);
+        k = norm(g, k, NULL, NULL, NORM_RMS, NORM_EPSILON);
+        q = scale_heads(g, q, graph_variable(g, a->gain));
+    }
+    if (a->rope) {
+        q = rope(g, q, rows->table, 0);
+        k = rope(g, k, rows->table, 0);
+    }
+    tensor *o;
+    if (states) {
+        tensor *keys =
+            store(g, graph_variable(g, states[0]), k, rows->slot, rows->pos, rows->count);
+        tensor *values =
+            store(g, graph_variable(g, states[1]), v, rows->slot, rows->pos, rows->count);
+        o = attention_cached(g, q, keys, values, rows->slot, rows->pos, rows->count, rows->first,
+                             scale);
+    } else {
+        tensor *lse = NULL;
+        o = attention(g, &lse, q, k, v, rows->first, scale);
+    }
+    if (!o)
+        return NULL;
+    o = graph_reshape(g, o, 3, (int64_t[]){o->dim[0], o->dim[1], a->heads * a->head_size});
+    return linear_forward(g, &a->wo, o);
+}
+
+const mixer_kind mixer_attention = {
+    .name = "attention",
+    .create = create,
+    .n_states = 2,
+    .state = state,
+    .forward = forward,
+};

@@ -1,0 +1,23 @@
+/* rows.h: the row plan of one level in one graph, as input tensors.
+ *
+ * A level runs over [B, rows], never over [B*K, P]: which bytes a row embeds, which row of the
+ * level above it hangs on, where its sequence begins and what it predicts are data, filled in by
+ * src/patch. Grouping bytes otherwise is other indices in the same graph. Tensors that a graph does
+ * not need are NULL. */
+#ifndef MIXER_ROWS_H
+#define MIXER_ROWS_H
+
+#include "graph/graph.h"
+
+typedef struct level_rows {
+    int64_t batch, rows;
+    tensor *source; /* i32 [B,T,U]: symbols of the unit before this row's; -1-u: start vector u */
+    tensor *place;  /* i32 [B,T]: row of the table of learned positions, or GATHER_NONE */
+    tensor *parent; /* i32 [B,T]: row of the level above's split output */
+    tensor *first;  /* i32 [B,T]: first row that this row sees */
+    tensor *table;  /* f32 [B,T,D]: cos and sin of the row's position */
+    tensor *target; /* i32 [B,T]: the symbol that the row predicts, -1 for none */
+    tensor *slot, *pos, *count; /* i32 [B], with a state: see attention_cached in graph.h */
+} level_rows;
+
+#endif

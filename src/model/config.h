@@ -1,0 +1,105 @@
+/* config.h: a model's configuration: strict JSON in, a checked struct out, normalised JSON back.
+ *
+ * Unknown key, wrong type, duplicate, value out of range, sizes that do not divide: an error that
+ * names the key, its place and both values. See README for every key and its default. */
+#ifndef MODEL_CONFIG_H
+#define MODEL_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define CONFIG_MAX_LEVELS 8
+
+typedef enum config_positions {
+    POSITIONS_LEARNED,
+    POSITIONS_ROPE,
+    POSITIONS_NONE
+} config_positions;
+typedef enum config_mlp {
+    MLP_RELU,      /* "relu": the paper's */
+    MLP_RELU2,     /* "relu2" */
+    MLP_GELU,      /* "gelu": by erf */
+    MLP_GELU_TANH, /* "gelu-tanh" */
+    MLP_SWIGLU     /* "swiglu": silu(x W1) * (x W3), then W2 */
+} config_mlp;
+typedef enum config_norm { CONFIG_NORM_RMS, CONFIG_NORM_LAYER } config_norm;
+
+/* One level, outermost first. Keys of the JSON object in the comments, with defaults. */
+typedef struct config_level {
+    int64_t dim;      /* "dim": width of the level, 4 to 16,384; required */
+    int64_t layers;   /* "layers": 0 to 256; required */
+    int64_t heads;    /* "heads": 1 to 256; required */
+    int64_t kv_heads; /* "kv_heads": divides heads; default heads */
+    int64_t
+        head_size; /* "head_size": even, 2 to 512; default dim / heads, which must then be whole */
+    int64_t patch; /* "patch": units of the next level in one of this, 2 to 1,024; required except
+                      at the last level, where it is refused and kept as 1 */
+    int64_t mlp_width; /* "mlp_width": hidden width, 1 to 65,536; default 4 dim (swiglu: 8/3 dim,
+                          rounded up to a multiple of 16) */
+    config_mlp mlp;    /* "mlp"; default "relu2" */
+    config_norm norm;  /* "norm": "rms" (default) or "layer" */
+    int bias;          /* "bias": biases in linear layers and layer norms; default false */
+    config_positions positions; /* "positions": "learned", "rope" (default), "none" */
+    double rope_base;           /* "rope_base": 10000; above 1, at most 1e9 */
+    int qk_norm;   /* "qk_norm": RMSNorm of queries and keys per head with a gain per head; default
+                      true */
+    int zero_init; /* "zero_init": output projections start at 0; default true */
+} config_level;
+
+typedef enum config_optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON } config_optimizer;
+
+/* The object "train"; all keys optional. */
+typedef struct config_train {
+    config_optimizer optimizer; /* "optimizer": "adamw" or "muon" (default) */
+    int64_t batch;         /* "batch": sequences of one context a step, 1 to 65,536; default 16 */
+    int64_t micro_batches; /* "micro_batches": parts of a batch whose gradients are added by a
+                              binary tree over their index; divides batch; default 1 */
+    int64_t steps;         /* "steps": 1,000 */
+    double lr;             /* "lr": peak of AdamW; default 0.002 with adamw, 0.008 beside muon */
+    double muon_lr;        /* "muon_lr": peak of Muon; default 0.02 */
+    int64_t warmup;        /* "warmup": steps; default 20 */
+    double decay;          /* "decay": last share of the run over which lr falls to its end, 0 to 1;
+                              default 0.6 */
+    double final_lr;       /* "final_lr": share of the peak at the end; default 0 */
+    double weight_decay;   /* "weight_decay": of matrices; default 0 with muon, 0.1 with adamw */
+    double beta1, beta2;   /* "beta1", "beta2": of AdamW; 0.9, 0.95 */
+    double epsilon;        /* "epsilon": of AdamW; 1e-10 */
+    double momentum;       /* "momentum": of Muon, reached after 20% of the run from 0.85; 0.95 */
+    double clip;           /* "clip": global norm of the gradient; 0 none; default 1 */
+    double mean; /* "mean": window of the mean weights as a share of the run; 0 none; default
+                    0.04 */
+} config_train;
+
+typedef struct config {
+    int64_t
+        context;  /* "context": bytes, a multiple of the product of patches, up to 2^24; required */
+    int64_t keep; /* "keep": bytes kept past the context, a multiple of the outermost patch in
+                     bytes, below context; default half the context rounded down to whole patches */
+    int64_t vocabulary; /* "vocabulary": 256 (default) to 65,536 */
+    int tied_head; /* "tied_head": the head is the byte embedding of the last level; default true */
+    int zero_pad;  /* "zero_pad": start with symbol 0, as the paper's listing, instead of trained
+                      start  vectors; default false */
+    double softcap;    /* "softcap": logits become c tanh(z / c); 0 none (default) */
+    double init_scale; /* "init_scale": standard deviation of matrices is init_scale / sqrt(inputs),
+                          cut at 3; default 1; 0.001 to 10 */
+    int n_levels;      /* "levels": array of 1 to 8 objects; required */
+    config_level level[CONFIG_MAX_LEVELS];
+    config_train train;
+} config;
+
+/* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
+int64_t config_unit_bytes(const config *c, int level);
+
+/* Parses and checks. `name` is what errors call the text ("samples/tiny.json"). */
+octet_status config_parse(config *out, const char *text, size_t size, const char *name,
+                          octet_error *error);
+
+octet_status config_read(config *out, const char *path, octet_error *error);
+
+/* Every key with its value, in a fixed order: equal configurations give equal text. malloc'd; NULL
+ * when memory is out. */
+char *config_text(const config *c);
+
+#endif

@@ -1,0 +1,191 @@
+/* model.c: see model.h. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EMBED_SPREAD 0.05f
+
+void model_destroy(model **m) {
+    if (!m || !*m)
+        return;
+    for (int s = 0; s < CONFIG_MAX_LEVELS; s++)
+        free((*m)->table[s]);
+    params_finish(&(*m)->params);
+    free((*m)->text);
+    free(*m);
+    *m = NULL;
+}
+
+int64_t model_window_rows(const model *m, int level) {
+    return m->config.context / m->shape[level].unit_bytes;
+}
+
+int64_t model_sequence_rows(const model *m, int level) {
+    int64_t group = m->shape[level].group;
+    return group ? group : model_window_rows(m, level);
+}
+
+const block_stack *model_stack(const model *m, int level) {
+    return level + 1 < m->config.n_levels ? &m->global[level].stack : &m->local.stack;
+}
+
+static unary_kind activation_of(config_mlp mlp) {
+    static const unary_kind kinds[] = {UNARY_RELU, UNARY_RELU2, UNARY_GELU, UNARY_GELU_TANH,
+                                       UNARY_SILU};
+    return kinds[mlp];
+}
+
+static block_params block_params_of(const config *c, const config_level *l) {
+    double out = l->zero_init ? 0 : c->init_scale;
+    block_params b = {
+        .kind = mixer_find("attention"),
+        .mixer = {.dim = l->dim,
+                  .heads = l->heads,
+                  .kv_heads = l->kv_heads,
+                  .head_size = l->head_size,
+                  .rope = l->positions == POSITIONS_ROPE,
+                  .qk_norm = l->qk_norm,
+                  .bias = l->bias,
+                  .scale = c->init_scale,
+                  .output_scale = out},
+        .mlp = {.width = l->dim,
+                .hidden = l->mlp_width,
+                .activation = activation_of(l->mlp),
+                .gated = l->mlp == MLP_SWIGLU,
+                .bias = l->bias,
+                .scale = c->init_scale,
+                .down_scale = out},
+        .norm = l->norm == CONFIG_NORM_RMS ? NORM_RMS : NORM_LAYER,
+    };
+    return b;
+}
+
+static void shape_of(level_shape *shape, const config *c, int level) {
+    const config_level *l = &c->level[level];
+    shape->unit_bytes = config_unit_bytes(c, level);
+    shape->group = level ? c->level[level - 1].patch : 0;
+    shape->table_dim = l->positions == POSITIONS_ROPE ? l->head_size : 0;
+    shape->rope_base = l->rope_base;
+    shape->zero_start = c->zero_pad;
+}
+
+static void create_level(model *m, int level) {
+    const config *c = &m->config;
+    const config_level *l = &c->level[level];
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "levels.%d", level);
+    embedder_params e = {
+        .dim = l->dim,
+        .unit_bytes = m->shape[level].unit_bytes,
+        .vocabulary = c->vocabulary,
+        .places = l->positions == POSITIONS_LEARNED ? model_sequence_rows(m, level) : 0,
+        .trained_start = !c->zero_pad,
+        .spread = EMBED_SPREAD,
+    };
+    if (level + 1 < c->n_levels) {
+        global_params p = {e, block_params_of(c, l), (int)l->layers, l->patch, l[1].dim};
+        global_create(&m->global[level], &m->params, prefix, &p);
+    } else {
+        local_params p = {e, block_params_of(c, l), (int)l->layers, c->tied_head,
+                          (float)c->softcap};
+        local_create(&m->local, &m->params, prefix, &p);
+    }
+}
+
+octet_status model_create(model **out, backend *b, const config *c, octet_error *error) {
+    *out = NULL;
+    model *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_memory(error, "model", sizeof *m);
+    m->config = *c;
+    m->backend = b;
+    params_init(&m->params, b);
+    octet_status status = OCTET_OK;
+    m->text = config_text(c);
+    m->global = arena_alloc(&m->params.memory, (size_t)c->n_levels * sizeof *m->global);
+    if (!m->text || !m->global)
+        status = error_memory(error, "model", sizeof *m);
+    for (int s = 0; s < c->n_levels && !status; s++) {
+        shape_of(&m->shape[s], c, s);
+        create_level(m, s);
+        if (m->params.error.code)
+            status = error_set(error, m->params.error.code, "%s", m->params.error.text);
+        else if (m->shape[s].table_dim)
+            status = row_table_create(&m->table[s], &m->shape[s], model_sequence_rows(m, s), error);
+    }
+    if (status)
+        model_destroy(&m);
+    *out = m;
+    return status;
+}
+
+void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64_t rows,
+                       int with_state, level_rows *out) {
+    const level_shape *shape = &m->shape[level];
+    int64_t dim[] = {batch, rows, shape->unit_bytes};
+    memset(out, 0, sizeof *out);
+    out->batch = batch;
+    out->rows = rows;
+    out->source = graph_input(g, "source", DTYPE_I32, 3, dim);
+    out->first = graph_input(g, "first", DTYPE_I32, 2, dim);
+    if (m->config.level[level].positions == POSITIONS_LEARNED)
+        out->place = graph_input(g, "place", DTYPE_I32, 2, dim);
+    if (level)
+        out->parent = graph_input(g, "parent", DTYPE_I32, 2, dim);
+    dim[2] = shape->table_dim;
+    if (shape->table_dim)
+        out->table = graph_input(g, "table", DTYPE_F32, 3, dim);
+    if (!with_state)
+        return;
+    out->slot = graph_input(g, "slot", DTYPE_I32, 1, dim);
+    out->pos = graph_input(g, "pos", DTYPE_I32, 1, dim);
+    out->count = graph_input(g, "count", DTYPE_I32, 1, dim);
+}
+
+octet_status model_rows_upload(program *p, const level_rows *rows, const row_arrays *a,
+                               octet_error *error) {
+    octet_status status = program_upload(p, rows->source, a->source, error);
+    if (!status)
+        status = program_upload(p, rows->first, a->first, error);
+    if (!status && rows->place)
+        status = program_upload(p, rows->place, a->place, error);
+    if (!status && rows->parent)
+        status = program_upload(p, rows->parent, a->parent, error);
+    if (!status && rows->table)
+        status = program_upload(p, rows->table, a->table, error);
+    return status;
+}
+
+tensor *model_level_forward(graph *g, const model *m, int level, const level_rows *rows,
+                            tensor *parent, variable *const *states) {
+    if (level + 1 < m->config.n_levels)
+        return global_forward(g, &m->global[level], rows, parent, states);
+    return local_forward(g, &m->local, rows, parent, states);
+}
+
+tensor *model_forward(graph *g, const model *m, const level_rows *rows) {
+    tensor *parent = NULL, *y = NULL;
+    for (int s = 0; s < m->config.n_levels; s++) {
+        y = model_level_forward(g, m, s, &rows[s], parent, NULL);
+        if (!y)
+            return NULL;
+        parent = graph_reshape(g, y, 2, (int64_t[]){tensor_rows(y), tensor_columns(y)});
+    }
+    return y;
+}
+
+double model_weights_per_byte(const model *m) {
+    double sum = (double)variable_elements(m->local.head);
+    for (int i = 0; i < m->params.n; i++) {
+        const param *p = m->params.list[i];
+        if (p->group != PARAM_MATRIX)
+            continue;
+        int level = atoi(p->v.name + strlen("levels."));
+        /* The split runs once for every unit of the next level. */
+        int split = strstr(p->v.name, ".split") != NULL;
+        sum += (double)variable_elements(&p->v) / (double)m->shape[level + split].unit_bytes;
+    }
+    return sum;
+}
