@@ -1,0 +1,18 @@
+/* cpu_backend.h: the backend that defines the bits. */
+#ifndef CPU_CPU_BACKEND_H
+#define CPU_CPU_BACKEND_H
+
+#include "cpu/cpu.h"
+
+/* A CPU backend with n_threads threads (0: as many as processors) and instruction sets up to `cap`.
+ * use_openblas: matrix products by OpenBLAS, without any promise about bits. */
+typedef struct cpu_backend_params {
+    int n_threads;
+    cpu_isa cap;
+    int use_openblas;
+} cpu_backend_params;
+
+octet_status cpu_backend_create(backend **out, const cpu_backend_params *params,
+                                octet_error *error);
+
+#endif
