@@ -88,18 +88,22 @@ octet_status params_reset(params *p, uint64_t seed, octet_error *error) {
     return status;
 }
 
+octet_status params_copy_one(backend *b, variable *to, const variable *from, octet_error *error) {
+    int64_t n = variable_elements(to);
+    float *values = malloc((size_t)n * sizeof *values);
+    if (!values)
+        return error_memory(error, to->name, (double)n * sizeof *values);
+    octet_status status = backend_read(b, from, 0, n, values, error);
+    if (!status)
+        status = backend_write(b, to, 0, n, values, error);
+    free(values);
+    return status;
+}
+
 octet_status params_copy(params *to, const params *from, octet_error *error) {
     octet_status status = OCTET_OK;
-    for (int i = 0; i < to->n && !status; i++) {
-        int64_t n = variable_elements(&to->list[i]->v);
-        float *values = malloc((size_t)n * sizeof *values);
-        if (!values)
-            return error_memory(error, to->list[i]->v.name, (double)n * sizeof *values);
-        status = backend_read(from->backend, &from->list[i]->v, 0, n, values, error);
-        if (!status)
-            status = backend_write(to->backend, &to->list[i]->v, 0, n, values, error);
-        free(values);
-    }
+    for (int i = 0; i < to->n && !status; i++)
+        status = params_copy_one(to->backend, &to->list[i]->v, &from->list[i]->v, error);
     return status;
 }
 

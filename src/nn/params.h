@@ -46,6 +46,9 @@ param *params_find(const params *p, const char *name);
 /* Sets all values by their init rules: a pure function of names' order, shapes and seed. */
 octet_status params_reset(params *p, uint64_t seed, octet_error *error);
 
+/* Copies the values of one variable to another of the same shape on the same backend. */
+octet_status params_copy_one(backend *b, variable *to, const variable *from, octet_error *error);
+
 /* Copies all values; both stores were made from equal configurations. */
 octet_status params_copy(params *to, const params *from, octet_error *error);
 

@@ -45,7 +45,7 @@ octet_status optimizer_create(optimizer *o, const params *weights, const config_
         if (!uses_muon(o, p))
             o->v[i] = add_state(o, "optimizer.v", p);
         if (c->mean > 0)
-            o->mean[i] = add_state(o, "mean", p);
+            o->mean[i] = add_state(o, "optimizer.mean", p);
     }
     if (!o->state.error.code)
         return OCTET_OK;

@@ -10,7 +10,7 @@
 #include "nn/params.h"
 
 typedef struct optimizer {
-    params state; /* "optimizer.m.X", with AdamW also "optimizer.v.X", and "mean.X" */
+    params state; /* "optimizer.m.X", with AdamW also "optimizer.v.X", and "optimizer.mean.X" */
     const config_train *config;
     const params *weights;
     variable **m, **v, **mean;                /* per parameter; NULL where not used */

@@ -1,0 +1,286 @@
+/* attention_avx2.c: the kernels of attention for AVX2 and FMA.
+ *
+ * As for AVX-512, with vectors of 8 columns; columns that do not fill a vector are read and written
+ * under a mask. */
+#include "cpu/attention_kernels.h"
+
+#include "base/exact.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+/* The first n <= 8 lanes. */
+INLINE __m256i first_lanes(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE __m256 load(const float *p, int whole, __m256i tail) {
+    return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, tail);
+}
+
+/* Rows [row, row + R), columns [column, column + 8 V); with `whole` 0, V is 1 and only the lanes of
+ * tail exist. V > 1 begins at a multiple of 8 V or, for V = 8, of 32. */
+INLINE void sums(const attention_product *x, const int R, const int V, const int whole, int row,
+                 int column) {
+    const float *a = x->a + row * x->a_row;
+    const float *b = x->b + column / 32 * x->b_panel + column % 32;
+    float *c = x->c + row * x->c_row + column;
+    const int64_t a_row = x->a_row, a_column = x->a_column, b_row = x->b_row;
+    const __m256i tail = first_lanes(whole ? 8 : x->n - column);
+    __m256 sum[8][8];
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] =
+                x->from_zero ? _mm256_setzero_ps() : load(c + i * x->c_row + v * 8, whole, tail);
+    }
+    for (int l = 0; l < x->k; l++) {
+        __m256 row_b[8];
+        UNROLL
+        for (int v = 0; v < V; v++)
+            row_b[v] = load(b + v / 4 * x->b_panel + v % 4 * 8, whole, tail);
+        UNROLL
+        for (int i = 0; i < R; i++) {
+            const __m256 one_a = _mm256_broadcast_ss(a + i * a_row);
+            UNROLL
+            for (int v = 0; v < V; v++)
+                sum[i][v] = _mm256_fmadd_ps(one_a, row_b[v], sum[i][v]);
+        }
+        a += a_column;
+        b += b_row;
+    }
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++) {
+            if (whole)
+                _mm256_storeu_ps(c + i * x->c_row + v * 8, sum[i][v]);
+            else
+                _mm256_maskstore_ps(c + i * x->c_row + v * 8, tail, sum[i][v]);
+        }
+    }
+}
+
+#define SUMS(R, V)                                                                                 \
+    static void sums_##R##x##V(const attention_product *x, int row, int column) {                  \
+        sums(x, R, V, 1, row, column);                                                             \
+    }
+#define TAIL(R)                                                                                    \
+    static void tail_##R(const attention_product *x, int row, int column) {                        \
+        sums(x, R, 1, 0, row, column);                                                             \
+    }
+SUMS(6, 2)
+SUMS(6, 1)
+SUMS(4, 2)
+SUMS(4, 1)
+SUMS(2, 4)
+SUMS(2, 2)
+SUMS(2, 1)
+SUMS(1, 8)
+SUMS(1, 4)
+SUMS(1, 2)
+SUMS(1, 1)
+TAIL(6)
+TAIL(4)
+TAIL(2)
+TAIL(1)
+
+typedef void sums_function(const attention_product *, int, int);
+
+/* The kernels of a number of rows: by 1, 2, 4, 8 vectors, NULL where there is none. */
+typedef struct row_sums {
+    int rows;
+    sums_function *tail, *by_vectors[4];
+} row_sums;
+
+static int step(const row_sums *k, const attention_product *x, int row, int column) {
+    const int left = (x->n - column) / 8;
+    if (left == 0) {
+        k->tail(x, row, column);
+        return 8;
+    }
+    int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
+    while (k->by_vectors[e] == NULL)
+        e--;
+    k->by_vectors[e](x, row, column);
+    return 8 << e;
+}
+
+static void product_avx2(const attention_product *x) {
+    static const row_sums table[] = {{6, tail_6, {sums_6x1, sums_6x2, NULL, NULL}},
+                                     {4, tail_4, {sums_4x1, sums_4x2, NULL, NULL}},
+                                     {2, tail_2, {sums_2x1, sums_2x2, sums_2x4, NULL}},
+                                     {1, tail_1, {sums_1x1, sums_1x2, sums_1x4, sums_1x8}}};
+    for (int row = 0; row < x->m;) {
+        const row_sums *k = table;
+        while (k->rows > x->m - row)
+            k++;
+        for (int column = 0; column < x->n;)
+            column += step(k, x, row, column);
+        row += k->rows;
+    }
+}
+
+/* All ones where begin <= j + lane < end. */
+INLINE __m256i seen_lanes(int j, int begin, int end) {
+    const __m256i at =
+        _mm256_add_epi32(_mm256_set1_epi32(j), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(begin), at),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32(end), at));
+}
+
+/* Of 16 lanes: i and i+8, then i and i+4, i+2, i+1. */
+INLINE float tree_sum(__m256 low, __m256 high) {
+    const __m256 a = _mm256_add_ps(low, high);
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+INLINE float tree_max(__m256 a) {
+    const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+INLINE void exp_tile(float *restrict p) {
+    for (int j = 0; j < ATTENTION_TILE; j++)
+        p[j] = exact_exp(p[j]);
+}
+
+/* Scales the seen scores, sets the others to -inf, subtracts the new maximum; returns it. */
+INLINE float lower_scores(float *p, int begin, int end, float scale, float old) {
+    const __m256 least = _mm256_set1_ps(-INFINITY);
+    __m256 s[4], top = least;
+    UNROLL
+    for (int v = 0; v < 4; v++) {
+        const __m256 seen = _mm256_castsi256_ps(seen_lanes(v * 8, begin, end));
+        s[v] = _mm256_mul_ps(_mm256_loadu_ps(p + v * 8), _mm256_set1_ps(scale));
+        s[v] = _mm256_blendv_ps(least, s[v], seen);
+        top = _mm256_max_ps(top, s[v]);
+    }
+    const float most = tree_max(top), max = most > old ? most : old;
+    UNROLL
+    for (int v = 0; v < 4; v++)
+        _mm256_storeu_ps(p + v * 8, _mm256_sub_ps(s[v], _mm256_set1_ps(max)));
+    return max;
+}
+
+static void softmax_avx2(const attention_tile *x) {
+    float change[ATTENTION_ROWS];
+    for (int i = 0; i < x->rows; i++) {
+        change[i] = 0.0f;
+        if (x->begin[i] >= x->end[i])
+            continue;
+        const float old = x->max[i];
+        x->max[i] = lower_scores(x->score + i * x->stride, x->begin[i], x->end[i], x->scale, old);
+        change[i] = old - x->max[i];
+    }
+    for (int i = 0; i < x->rows; i++)
+        if (x->begin[i] < x->end[i])
+            exp_tile(x->score + i * x->stride);
+    for (int i = 0; i < x->rows; i++)
+        change[i] = exact_exp(change[i]);
+    for (int i = 0; i < x->rows; i++) {
+        const float *p = x->score + i * x->stride;
+        if (x->begin[i] >= x->end[i])
+            continue;
+        x->decay[i] = change[i];
+        x->sum[i] = x->sum[i] * change[i] +
+                    tree_sum(_mm256_add_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 16)),
+                             _mm256_add_ps(_mm256_loadu_ps(p + 8), _mm256_loadu_ps(p + 24)));
+    }
+}
+
+static void gradient_avx2(const attention_tile *x) {
+    const __m256 scale = _mm256_set1_ps(x->scale), least = _mm256_set1_ps(-INFINITY);
+    for (int i = 0; i < x->rows; i++) {
+        if (x->begin[i] >= x->end[i])
+            continue;
+        float *p = x->score + i * x->stride, *ds = x->dp + i * x->stride;
+        const __m256 lse = _mm256_set1_ps(x->lse[i]), delta = _mm256_set1_ps(x->delta[i]);
+        for (int j = 0; j < ATTENTION_TILE; j += 8) {
+            const __m256 seen = _mm256_castsi256_ps(seen_lanes(j, x->begin[i], x->end[i]));
+            const __m256 s = _mm256_sub_ps(_mm256_mul_ps(scale, _mm256_loadu_ps(p + j)), lse);
+            _mm256_storeu_ps(p + j, _mm256_blendv_ps(least, s, seen));
+        }
+        exp_tile(p);
+        for (int j = 0; j < ATTENTION_TILE; j += 8) {
+            const __m256 seen = _mm256_castsi256_ps(seen_lanes(j, x->begin[i], x->end[i]));
+            const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(p + j),
+                                           _mm256_sub_ps(_mm256_loadu_ps(ds + j), delta));
+            _mm256_storeu_ps(ds + j, _mm256_and_ps(v, seen));
+        }
+    }
+}
+
+static float dot_avx2(const float *a, const float *b, int64_t n) {
+    __m256 low = _mm256_setzero_ps(), high = low;
+    for (int64_t i = 0; i < n; i += 16) {
+        const int left = n - i < 16 ? (int)(n - i) : 16;
+        const __m256i first = first_lanes(left), second = first_lanes(left - 8);
+        low = _mm256_blendv_ps(low,
+                               _mm256_fmadd_ps(_mm256_maskload_ps(a + i, first),
+                                               _mm256_maskload_ps(b + i, first), low),
+                               _mm256_castsi256_ps(first));
+        if (left > 8)
+            high = _mm256_blendv_ps(high,
+                                    _mm256_fmadd_ps(_mm256_maskload_ps(a + i + 8, second),
+                                                    _mm256_maskload_ps(b + i + 8, second), high),
+                                    _mm256_castsi256_ps(second));
+    }
+    return tree_sum(low, high);
+}
+
+/* 8 rows of 8 floats become 8 columns; rows from n on count as 0. */
+INLINE void transpose(float *tile, const float *rows, int64_t row_stride, int n) {
+    __m256 r[8], s[8], t[8];
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        r[i] = i < n ? _mm256_loadu_ps(rows + i * row_stride) : _mm256_setzero_ps();
+    UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        t[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        t[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xee);
+        t[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        t[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xee);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(tile + i * ATTENTION_TILE, _mm256_permute2f128_ps(t[i], t[i + 4], 0x20));
+        _mm256_storeu_ps(tile + (i + 4) * ATTENTION_TILE,
+                         _mm256_permute2f128_ps(t[i], t[i + 4], 0x31));
+    }
+}
+
+static void pack_avx2(float *tile, const float *rows, int64_t row_stride, int n, int64_t d) {
+    int64_t i = 0;
+    for (; i + 8 <= d; i += 8)
+        for (int j = 0; j < ATTENTION_TILE; j += 8)
+            transpose(tile + i * ATTENTION_TILE + j, rows + j * row_stride + i, row_stride, n - j);
+    for (; i < d; i++)
+        for (int j = 0; j < ATTENTION_TILE; j++)
+            tile[i * ATTENTION_TILE + j] = j < n ? rows[j * row_stride + i] : 0.0f;
+}
+
+void attention_kernels_avx2(attention_kernels *k) {
+    k->product = product_avx2;
+    k->softmax = softmax_avx2;
+    k->gradient = gradient_avx2;
+    k->dot = dot_avx2;
+    k->pack = pack_avx2;
+}

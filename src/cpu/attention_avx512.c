@@ -1,0 +1,206 @@
+/* attention_avx512.c: the kernels of attention for AVX-512.
+ *
+ * The product keeps rows x vectors of sums in registers and takes b by vectors of 16 columns, a by
+ * broadcasts; edges are masks. exp is exact_exp in plain loops, which the compiler turns into
+ * vector code with the same operations. */
+#include "cpu/attention_kernels.h"
+
+#include "base/exact.h"
+
+#include <immintrin.h>
+#include <math.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+/* Rows [row, row + R), columns [column, column + 16 V), of which the last vector holds those of
+ * `tail`. V > 1 begins at a panel. */
+INLINE void sums(const attention_product *x, const int R, const int V, int row, int column,
+                 __mmask16 tail) {
+    const float *a = x->a + row * x->a_row;
+    const float *b = x->b + column / 32 * x->b_panel + column % 32;
+    float *c = x->c + row * x->c_row + column;
+    const int64_t a_row = x->a_row, a_column = x->a_column, b_row = x->b_row;
+    __m512 sum[8][8];
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] = x->from_zero ? _mm512_setzero_ps()
+                                     : _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
+                                                             c + i * x->c_row + v * 16);
+    }
+    for (int l = 0; l < x->k; l++) {
+        __m512 row_b[8];
+        UNROLL
+        for (int v = 0; v < V; v++)
+            row_b[v] = _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
+                                             b + v / 2 * x->b_panel + v % 2 * 16);
+        UNROLL
+        for (int i = 0; i < R; i++) {
+            const __m512 one_a = _mm512_set1_ps(a[i * a_row]);
+            UNROLL
+            for (int v = 0; v < V; v++)
+                sum[i][v] = _mm512_fmadd_ps(one_a, row_b[v], sum[i][v]);
+        }
+        a += a_column;
+        b += b_row;
+    }
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++)
+            _mm512_mask_storeu_ps(c + i * x->c_row + v * 16, v + 1 < V ? (__mmask16)-1 : tail,
+                                  sum[i][v]);
+    }
+}
+
+#define SUMS(R, V)                                                                                 \
+    static void sums_##R##x##V(const attention_product *x, int row, int column, __mmask16 tail) {  \
+        sums(x, R, V, row, column, tail);                                                          \
+    }
+SUMS(8, 2)
+SUMS(8, 1)
+SUMS(4, 4)
+SUMS(4, 2)
+SUMS(4, 1)
+SUMS(2, 4)
+SUMS(2, 2)
+SUMS(2, 1)
+SUMS(1, 8)
+SUMS(1, 4)
+SUMS(1, 2)
+SUMS(1, 1)
+
+typedef void sums_function(const attention_product *, int, int, __mmask16);
+
+/* The largest of 8, 4, 2, 1 vectors that are left of the columns and that the rows have. */
+static int step(sums_function *const by_vectors[4], const attention_product *x, int row,
+                int column) {
+    const int left = (x->n - column + 15) / 16;
+    int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
+    while (by_vectors[e] == NULL)
+        e--;
+    const int over = column + (16 << e) - x->n; /* columns that the last vector lacks */
+    by_vectors[e](x, row, column, over > 0 ? (__mmask16)(0xffff >> over) : (__mmask16)0xffff);
+    return 16 << e;
+}
+
+static void product_avx512(const attention_product *x) {
+    static sums_function *const table[4][4] = {{sums_1x1, sums_1x2, sums_1x4, sums_1x8},
+                                               {sums_2x1, sums_2x2, sums_2x4, NULL},
+                                               {sums_4x1, sums_4x2, sums_4x4, NULL},
+                                               {sums_8x1, sums_8x2, NULL, NULL}};
+    /* wide products do best with 4 x 4 sums: fewest loads */
+    const int most = x->n >= 64 ? 4 : 8;
+    for (int row = 0; row < x->m;) {
+        const int left = x->m - row < most ? x->m - row : most;
+        const int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
+        for (int column = 0; column < x->n;)
+            column += step(table[e], x, row, column);
+        row += 1 << e;
+    }
+}
+
+/* Bits of the lanes begin <= j < end of a tile. */
+INLINE uint32_t lanes_of(int begin, int end) {
+    return (uint32_t)(((uint64_t)1 << end) - ((uint64_t)1 << begin));
+}
+
+/* Lanes i and i+8, then i and i+4, i+2, i+1. */
+INLINE float tree_sum(__m512 v) {
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+INLINE float tree_max(__m512 v) {
+    const __m256 a = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+INLINE void exp_tile(float *restrict p) {
+    for (int j = 0; j < ATTENTION_TILE; j++)
+        p[j] = exact_exp(p[j]);
+}
+
+/* Four passes, so that the long chains of neighbouring rows overlap. */
+static void softmax_avx512(const attention_tile *x) {
+    const __m512 scale = _mm512_set1_ps(x->scale), least = _mm512_set1_ps(-INFINITY);
+    float change[ATTENTION_ROWS];
+    for (int i = 0; i < x->rows; i++) {
+        float *p = x->score + i * x->stride;
+        change[i] = 0.0f;
+        if (x->begin[i] >= x->end[i])
+            continue;
+        const uint32_t seen = lanes_of(x->begin[i], x->end[i]);
+        const __m512 s0 = _mm512_mask_mul_ps(least, (__mmask16)seen, _mm512_loadu_ps(p), scale);
+        const __m512 s1 =
+            _mm512_mask_mul_ps(least, (__mmask16)(seen >> 16), _mm512_loadu_ps(p + 16), scale);
+        const float old = x->max[i], top = tree_max(_mm512_max_ps(s0, s1));
+        const float max = top > old ? top : old;
+        x->max[i] = max;
+        change[i] = old - max;
+        _mm512_storeu_ps(p, _mm512_sub_ps(s0, _mm512_set1_ps(max)));
+        _mm512_storeu_ps(p + 16, _mm512_sub_ps(s1, _mm512_set1_ps(max)));
+    }
+    for (int i = 0; i < x->rows; i++)
+        if (x->begin[i] < x->end[i])
+            exp_tile(x->score + i * x->stride);
+    for (int i = 0; i < x->rows; i++)
+        change[i] = exact_exp(change[i]);
+    for (int i = 0; i < x->rows; i++) {
+        float *p = x->score + i * x->stride;
+        if (x->begin[i] >= x->end[i])
+            continue;
+        x->decay[i] = change[i];
+        x->sum[i] = x->sum[i] * change[i] +
+                    tree_sum(_mm512_add_ps(_mm512_loadu_ps(p), _mm512_loadu_ps(p + 16)));
+    }
+}
+
+static void gradient_avx512(const attention_tile *x) {
+    const __m512 scale = _mm512_set1_ps(x->scale), least = _mm512_set1_ps(-INFINITY);
+    for (int i = 0; i < x->rows; i++) {
+        if (x->begin[i] >= x->end[i])
+            continue;
+        float *p = x->score + i * x->stride, *ds = x->dp + i * x->stride;
+        const uint32_t seen = lanes_of(x->begin[i], x->end[i]);
+        const __m512 lse = _mm512_set1_ps(x->lse[i]), delta = _mm512_set1_ps(x->delta[i]);
+        for (int j = 0; j < ATTENTION_TILE; j += 16)
+            _mm512_storeu_ps(p + j,
+                             _mm512_mask_sub_ps(least, (__mmask16)(seen >> j),
+                                                _mm512_mul_ps(scale, _mm512_loadu_ps(p + j)), lse));
+        exp_tile(p);
+        for (int j = 0; j < ATTENTION_TILE; j += 16)
+            _mm512_storeu_ps(ds + j,
+                             _mm512_maskz_mul_ps((__mmask16)(seen >> j), _mm512_loadu_ps(p + j),
+                                                 _mm512_sub_ps(_mm512_loadu_ps(ds + j), delta)));
+    }
+}
+
+static float dot_avx512(const float *a, const float *b, int64_t n) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n; i += 16) {
+        const __mmask16 some = (__mmask16)(n - i < 16 ? 0xffff >> (16 - (n - i)) : 0xffff);
+        sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, a + i),
+                                    _mm512_maskz_loadu_ps(some, b + i), sum, some);
+    }
+    return tree_sum(sum);
+}
+
+/* Packing is bound by memory: the AVX2 version stays. */
+void attention_kernels_avx512(attention_kernels *k) {
+    k->product = product_avx512;
+    k->softmax = softmax_avx512;
+    k->gradient = gradient_avx512;
+    k->dot = dot_avx512;
+}

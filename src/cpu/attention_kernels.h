@@ -1,0 +1,67 @@
+/* attention_kernels.h: the inner loops of attention, one table per instruction set.
+ *
+ * Attention is three small loops: a product whose elements are ordered chains of fused
+ * multiply-adds, the running softmax of one tile of 32 keys, and the gradient of that on such a
+ * tile; beside them only packing. Which rows see which keys is decided above, in cpu_attention.c
+ * and cpu_attention_grad.c: kernels compute what they are asked for and nothing is multiplied by
+ * zero to hide it. */
+#ifndef CPU_ATTENTION_KERNELS_H
+#define CPU_ATTENTION_KERNELS_H
+
+#include <stdint.h>
+
+#define ATTENTION_TILE 32 /* keys in a tile, on every instruction set */
+#define ATTENTION_ROWS 32 /* rows of queries worked on together, at most */
+
+/* c[i,j] = c[i,j] + sum over l of a[i,l] b[l,j], one chain of fused multiply-adds over l ascending;
+ * from_zero starts it at 0 instead. m, n, k may be 0. */
+typedef struct attention_product {
+    int m, n, k;
+    int from_zero;
+    const float *a; /* a[i,l] at a[i * a_row + l * a_column] */
+    int64_t a_row, a_column;
+    const float *b; /* b[l,j] at b[j / 32 * b_panel + l * b_row + j % 32] */
+    int64_t b_row, b_panel;
+    float *c; /* c[i,j] at c[i * c_row + j] */
+    int64_t c_row;
+} attention_product;
+
+/* Rows of one tile: row i sees its lanes begin[i] <= j < end[i], and is left alone where there are
+ * none. */
+typedef struct attention_tile {
+    int rows;
+    float scale;
+    const int *begin, *end;
+    int64_t stride; /* floats from row to row of score and dp */
+    float *score;   /* [rows][32] chains q . k; becomes p, 0 where not seen */
+    /* of softmax: the running maximum and sum, and out the factor that the sum of values takes */
+    float *max, *sum, *decay;
+    /* of gradient: [rows][32] chains do . v; becomes ds = p (dp - delta), 0 where not seen */
+    float *dp;
+    const float *lse, *delta;
+} attention_tile;
+
+typedef struct attention_kernels {
+    void (*product)(const attention_product *x);
+    /* m' = max(m, max_j s_j) with s = scale score; decay = exp(m - m'), 0 while m is -inf; p =
+     * exp(s - m'); sum = sum decay + (p over the tile: lanes j and j+16, then the tree (i, i+8),
+     * (i, i+4), (i, i+2), (i, i+1)), product and sum rounded separately. */
+    void (*softmax)(const attention_tile *x);
+    /* p = exp(scale score - lse), ds = p (dp - delta), every operation rounded. */
+    void (*gradient)(const attention_tile *x);
+    /* delta: sum over i of a_i b_i, element i in lane i mod 16, fused, then the tree (i, i+8), (i,
+     * i+4), (i, i+2), (i, i+1). */
+    float (*dot)(const float *a, const float *b, int64_t n);
+    /* Packs n <= 32 rows of d floats (row_stride apart) into lanes 0.. of one tile [d][32]; the
+     * other lanes become 0. */
+    void (*pack)(float *tile, const float *rows, int64_t row_stride, int n, int64_t d);
+} attention_kernels;
+
+/* Fills the table with the plain C kernels, the specification. */
+void attention_kernels_c(attention_kernels *k);
+
+/* Replace what has a version for the instruction set. */
+void attention_kernels_avx2(attention_kernels *k);
+void attention_kernels_avx512(attention_kernels *k);
+
+#endif

@@ -1,0 +1,18 @@
+/* cache_layout.h: the packed form of keys.
+ *
+ * A state of layout KEYS, logically [S,R,G,D] with R a multiple of 32, is held as
+ * [S][G][R/32][D][32]: row j of the ring is lane j % 32 of tile j / 32, so that one vector load
+ * takes the same element d of 16 neighbouring keys. */
+#ifndef CPU_CACHE_LAYOUT_H
+#define CPU_CACHE_LAYOUT_H
+
+#include <stdint.h>
+
+/* Copies n elements of the logical row-major [S,R,G,D], from element `first`, into or out of the
+ * packed form. dim = {S, R, G, D}. */
+void cache_keys_write(float *packed, const int64_t dim[4], int64_t first, int64_t n,
+                      const float *rows);
+void cache_keys_read(const float *packed, const int64_t dim[4], int64_t first, int64_t n,
+                     float *rows);
+
+#endif

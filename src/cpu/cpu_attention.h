@@ -1,0 +1,48 @@
+/* cpu_attention.h: what attention and its gradient share on the CPU.
+ *
+ * The heads that use one key head are worked on together: row n of key head g is time t = n / R,
+ * head g R + n % R, with R = H / G. Rows are worked on in blocks of 32. */
+#ifndef CPU_CPU_ATTENTION_H
+#define CPU_CPU_ATTENTION_H
+
+#include "cpu/cpu.h"
+
+/* Sizes of q[B,T,H,D] and k[B,T,G,D] (or a state [S,R,G,D]). */
+typedef struct attention_shape {
+    int64_t batch, time, heads, key_heads, d;
+    int64_t repeat; /* heads of a key head */
+    int64_t rows;   /* of a key head: time * repeat */
+    int64_t blocks; /* of 32 rows */
+    int64_t tiles;  /* of 32 keys */
+    int64_t pitch;  /* floats from row to row in scratch: d, rounded up to whole cache lines */
+} attention_shape;
+
+attention_shape attention_shape_of(const tensor *q, const tensor *k);
+
+/* Offset in [B,T,H] of row n of key head g in lane b. */
+static inline int64_t attention_row(const attention_shape *s, int64_t b, int64_t g, int64_t n) {
+    if (s->repeat == 1) /* a division costs as much as many elements */
+        return (b * s->time + n) * s->heads + g;
+    return (b * s->time + n / s->repeat) * s->heads + g * s->repeat + n % s->repeat;
+}
+
+/* How many rows from the first are worth working on together, when row i sees keys begin[i] <= j <
+ * end[i]: as many as keep the keys that any of them sees below twice those that each sees. */
+int attention_run(const int *begin, const int *end, int rows);
+
+/* First and last key that any of the rows sees; equal when there is none. */
+void attention_span(const int *begin, const int *end, int rows, int *first, int *last);
+
+/* c[i] += sum over begin[i] <= l < end[i], ascending, of a[i,l] b[l]. x->k is not used. */
+void attention_weigh(const attention_kernels *k, const attention_product *x, const int *begin,
+                     const int *end);
+
+/* c[l] += sum over i ascending, of the rows i with begin[i] <= l < end[i], of a[i,l] b[i]. x->m is
+ * not used; a_row is the step of i and a_column that of l. */
+void attention_spread(const attention_kernels *k, const attention_product *x, const int *begin,
+                      const int *end);
+
+/* Average keys that a row of lane b of attention sees, from a sample of first[T]. */
+double attention_reach(const int32_t *first, int64_t time);
+
+#endif
