@@ -7,13 +7,13 @@
 #include "cpu/cpu.h"
 
 #define BLOCK_K 512
-#define BLOCK_PANELS 16 /* BLOCK_K x 512 floats: 1 MiB of b */
-#define LEFT_GROUPS 8   /* groups of columns of a transposed a that are packed at once */
-#define LEFT_WIDTH MATMUL_ROWS_MAX
+#define BLOCK_K_COLUMNS 256 /* with a transposed, so that its packed panel fits the first level */
+#define BLOCK_PANELS 16     /* BLOCK_K x 512 floats: 1 MiB of b */
+#define LEFT_PANELS 4       /* panels of a transposed a that are packed at once */
 
 /* Cycles that a step of k costs beside the multiply-adds, of which a row times a panel takes one:
  * to load a panel, to pack a panel, to load a row of a, to pack it. */
-#define LOAD_PANEL 3.2
+#define LOAD_PANEL 1.6
 #define PACK_PANEL 5.0
 #define LOAD_ROW 0.3
 #define PACK_ROW 1.0
@@ -85,9 +85,9 @@ typedef struct job {
     const float *a, *b, *packed;
     float *y;
     shape s;
-    float *left;  /* packed columns of a transposed a, [LEFT_GROUPS][k][LEFT_WIDTH] */
+    float *left;  /* panels of a transposed a, [LEFT_PANELS][k][32] */
     float *right; /* panels of b, [panels][k][32] */
-    int64_t m_begin, m_end, groups;
+    int64_t m_begin, m_end;
     int64_t k_begin, k;
     int64_t panel_begin, panel_end;
 } job;
@@ -108,81 +108,104 @@ static const float *block_panels(const job *j, int64_t *panel_stride) {
             j->kernels->pack_transposed(to, j->b + n * s->b_columns + j->k_begin, s->b_columns,
                                         j->k, width);
         else
-            j->kernels->pack(to, MATMUL_PANEL, j->b + j->k_begin * s->b_columns + n, s->b_columns,
-                             j->k, width);
+            j->kernels->pack(to, j->b + j->k_begin * s->b_columns + n, s->b_columns, j->k, width);
     }
     return j->right;
 }
 
-/* The first row of group g of the job's rows, which are split evenly. */
-static int64_t group_begin(const job *j, int64_t g) {
-    return j->m_begin + (j->m_end - j->m_begin) * g / j->groups;
-}
-
-/* Packs the groups [begin, end) of a transposed a. All of them are read in a few rows of a at a
- * time, so that memory is read in long runs. */
-static void pack_left(const job *j, int64_t begin, int64_t end) {
-    enum { ROWS = 16 };
-    for (int64_t k = 0; k < j->k; k += ROWS) {
-        const float *from = j->a + (j->k_begin + k) * j->s.a_columns;
-        for (int64_t g = begin; g < end; g++) {
-            const int64_t m = group_begin(j, g);
-            float *to = j->left + ((g - begin) * j->k + k) * LEFT_WIDTH;
-            j->kernels->pack(to, LEFT_WIDTH, from + m, j->s.a_columns, least(ROWS, j->k - k),
-                             (int)(group_begin(j, g + 1) - m));
-        }
-    }
-}
-
-/* What group g reads of a; past the last group, those of the next block of k. */
-static matmul_ahead group_ahead(const job *j, int64_t g) {
+/* What the rows [m, m_end) of y read of a in the block of k; with m past the job's rows, what they
+ * read, counted on from the first row, in the next block. */
+static matmul_ahead ahead_of(const job *j, int64_t m, int64_t m_end) {
     const shape *s = &j->s;
     int64_t k = j->k_begin;
-    if (g >= j->groups) {
-        g -= j->groups;
+    if (m >= j->m_end) {
+        m -= j->m_end - j->m_begin;
+        m_end -= j->m_end - j->m_begin;
         k += j->k;
     }
-    const int64_t length = least(j->k, s->k - k);
-    if (g >= j->groups || length <= 0)
+    const int64_t rows = least(m_end, j->m_end) - m, length = least(j->k, s->k - k);
+    if (rows <= 0 || length <= 0)
         return (matmul_ahead){.rows = 0};
-    const int64_t m = group_begin(j, g), rows = group_begin(j, g + 1) - m;
     if (s->transpose_a)
         return (matmul_ahead){j->a + k * s->a_columns + m, s->a_columns, length, rows};
     return (matmul_ahead){j->a + m * s->a_columns + k, s->a_columns, rows, length};
 }
 
+/* Rows of a row-major a, split evenly into groups, each of which prefetches the next. */
+static void multiply_rows(const job *j, matmul_block t) {
+    const int64_t rows = j->m_end - j->m_begin, groups = divide_up(rows, j->kernels->rows);
+    int64_t m = j->m_begin;
+    t.a_row = j->s.a_columns;
+    t.a_k = 1;
+    for (int64_t g = 0; g < groups; g++) {
+        const int64_t m_end = j->m_begin + rows * (g + 1) / groups;
+        t.rows = (int)(m_end - m);
+        t.a = j->a + m * t.a_row + j->k_begin;
+        t.y = j->y + m * j->s.n + j->panel_begin * MATMUL_PANEL;
+        t.ahead = ahead_of(j, m_end, m_end + j->kernels->rows);
+        j->kernels->multiply(&t);
+        m = m_end;
+    }
+}
+
+/* Packs the columns [m, m_end) of a transposed a. All of them are read in a few rows of a at a
+ * time, so that memory is read in long runs. */
+static void pack_left(const job *j, int64_t m, int64_t m_end) {
+    enum { ROWS = 16 };
+    const int64_t stride = j->s.a_columns;
+    for (int64_t k = 0; k < j->k; k += ROWS) {
+        const float *from = j->a + (j->k_begin + k) * stride;
+        float *to = j->left + k * MATMUL_PANEL;
+        for (int64_t n = m; n < m_end; n += MATMUL_PANEL, to += j->k * MATMUL_PANEL)
+            j->kernels->pack(to, from + n, stride, least(ROWS, j->k - k),
+                             (int)least(MATMUL_PANEL, m_end - n));
+    }
+}
+
+/* Columns of a transposed a, a packed panel at a time, which is split into groups of rows of y.
+ * While they are multiplied, what will be packed in its place is prefetched. */
+static void multiply_columns(const job *j, matmul_block t) {
+    t.a_row = 1;
+    t.a_k = MATMUL_PANEL;
+    for (int64_t m = j->m_begin, panel = 0; m < j->m_end; m += MATMUL_PANEL, panel++) {
+        const int64_t reach = LEFT_PANELS * MATMUL_PANEL;
+        if (panel % LEFT_PANELS == 0)
+            pack_left(j, m, least(m + reach, j->m_end));
+        const float *left = j->left + panel % LEFT_PANELS * j->k * MATMUL_PANEL;
+        const matmul_ahead ahead = ahead_of(j, m + reach, m + reach + MATMUL_PANEL);
+        const int rows = (int)least(MATMUL_PANEL, j->m_end - m);
+        const int groups = (int)divide_up(rows, j->kernels->rows);
+        for (int g = 0; g < groups; g++) {
+            const int row = rows * g / groups;
+            const int64_t from = ahead.rows * g / groups;
+            t.rows = rows * (g + 1) / groups - row;
+            t.a = left + row;
+            t.y = j->y + (m + row) * j->s.n + j->panel_begin * MATMUL_PANEL;
+            t.ahead = ahead;
+            t.ahead.from += from * ahead.stride;
+            t.ahead.rows = ahead.rows * (g + 1) / groups - from;
+            j->kernels->multiply(&t);
+        }
+    }
+}
+
 /* All rows of the job times the block. */
 static void multiply_block(const job *j) {
-    const shape *s = &j->s;
-    const int64_t n = j->panel_begin * MATMUL_PANEL;
-    matmul_block t = {.y_stride = s->n,
-                      .a_row = s->transpose_a ? 1 : s->a_columns,
-                      .a_k = s->transpose_a ? LEFT_WIDTH : 1,
+    matmul_block t = {.y_stride = j->s.n,
                       .k = j->k,
-                      .columns = least(j->panel_end * MATMUL_PANEL, s->n) - n,
+                      .columns = least(j->panel_end * MATMUL_PANEL, j->s.n) -
+                                 j->panel_begin * MATMUL_PANEL,
                       .accumulate = j->k_begin > 0};
     t.panels = block_panels(j, &t.panel_stride);
-    for (int64_t g = 0; g < j->groups; g++) {
-        const int64_t m = group_begin(j, g);
-        t.rows = (int)(group_begin(j, g + 1) - m);
-        t.y = j->y + m * s->n + n;
-        if (s->transpose_a) {
-            const int64_t at = g % LEFT_GROUPS;
-            if (at == 0)
-                pack_left(j, g, least(g + LEFT_GROUPS, j->groups));
-            t.a = j->left + at * j->k * LEFT_WIDTH;
-            t.ahead = group_ahead(j, g + LEFT_GROUPS);
-        } else {
-            t.a = j->a + m * s->a_columns + j->k_begin;
-            t.ahead = group_ahead(j, g + 1);
-        }
-        j->kernels->multiply(&t);
-    }
+    if (j->s.transpose_a)
+        multiply_columns(j, t);
+    else
+        multiply_rows(j, t);
 }
 
 /* Floats of a thread's buffers. */
 static int64_t left_floats(const shape *s) {
-    return s->transpose_a ? least(s->k, BLOCK_K) * LEFT_WIDTH * LEFT_GROUPS : 0;
+    return s->transpose_a ? least(s->k, BLOCK_K) * MATMUL_PANEL * LEFT_PANELS : 0;
 }
 
 static int64_t right_floats(const shape *s) {
@@ -213,9 +236,8 @@ static void run(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
     int64_t panel, panel_end;
     cpu_range(j.s.m, 1, task / g.columns, g.rows, &j.m_begin, &j.m_end);
     cpu_range(divide_up(j.s.n, MATMUL_PANEL), 1, task % g.columns, g.columns, &panel, &panel_end);
-    j.groups = divide_up(j.m_end - j.m_begin, j.kernels->rows);
     /* Blocks of k of about the same length, in whole cache lines of a. */
-    const int64_t blocks = divide_up(j.s.k, BLOCK_K);
+    const int64_t blocks = divide_up(j.s.k, j.s.transpose_a ? BLOCK_K_COLUMNS : BLOCK_K);
     const int64_t block_k = blocks > 1 ? divide_up(j.s.k, blocks * 16) * 16 : j.s.k;
     for (; panel < panel_end; panel += BLOCK_PANELS) {
         j.panel_begin = panel;
@@ -244,6 +266,6 @@ void matmul_pack(const matmul_kernels *kernels, float *packed, const float *b, i
         if (transpose_b)
             kernels->pack_transposed(to, b + column * k, k, k, width);
         else
-            kernels->pack(to, MATMUL_PANEL, b + column, n, k, width);
+            kernels->pack(to, b + column, n, k, width);
     }
 }

@@ -101,12 +101,12 @@ static void multiply(const matmul_block *t) {
     by_rows[t->rows - 1](t);
 }
 
-static void pack(float *to, int to_width, const float *from, int64_t stride, int64_t k, int width) {
+static void pack(float *to, const float *from, int64_t stride, int64_t k, int width) {
     __m256i mask[4];
     for (int j = 0; j < 4; j++)
         mask[j] = mask_of(width - 8 * j);
-    for (int64_t i = 0; i < k; i++, from += stride, to += to_width)
-        for (int j = 0; 8 * j < to_width; j++)
+    for (int64_t i = 0; i < k; i++, from += stride, to += MATMUL_PANEL)
+        for (int j = 0; j < 4; j++)
             _mm256_storeu_ps(to + 8 * j, _mm256_maskload_ps(from + 8 * j, mask[j]));
 }
 

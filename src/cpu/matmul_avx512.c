@@ -94,6 +94,8 @@ INLINE void tile(const matmul_block *t, int64_t column, walk *w, const int rows,
         if (!spreads)
             left = 0;
         for (; k > 0; k--) {
+            if (spreads) /* a line of a packed a; nothing new where a is row-major */
+                _mm_prefetch((const char *)(a[0] + 6 * a_k), _MM_HINT_T0);
             __m512 row[VECTORS_MAX];
             UNROLL
             for (int j = 0; j < 2 * panels; j++) {
@@ -159,12 +161,11 @@ static void multiply(const matmul_block *t) {
     by_rows[t->rows - 1](t);
 }
 
-static void pack(float *to, int to_width, const float *from, int64_t stride, int64_t k, int width) {
+static void pack(float *to, const float *from, int64_t stride, int64_t k, int width) {
     const __mmask16 low = mask_of(width), high = mask_of(width - 16);
-    for (int64_t i = 0; i < k; i++, from += stride, to += to_width) {
+    for (int64_t i = 0; i < k; i++, from += stride, to += MATMUL_PANEL) {
         _mm512_storeu_ps(to, _mm512_maskz_loadu_ps(low, from));
-        if (to_width > 16)
-            _mm512_storeu_ps(to + 16, _mm512_maskz_loadu_ps(high, from + 16));
+        _mm512_storeu_ps(to + 16, _mm512_maskz_loadu_ps(high, from + 16));
     }
 }
 

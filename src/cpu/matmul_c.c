@@ -71,9 +71,9 @@ static void multiply(const matmul_block *t) {
         panel_product(t, n, panel);
 }
 
-static void pack(float *to, int to_width, const float *from, int64_t stride, int64_t k, int width) {
-    for (int64_t i = 0; i < k; i++, to += to_width, from += stride)
-        for (int j = 0; j < to_width; j++)
+static void pack(float *to, const float *from, int64_t stride, int64_t k, int width) {
+    for (int64_t i = 0; i < k; i++, to += MATMUL_PANEL, from += stride)
+        for (int j = 0; j < MATMUL_PANEL; j++)
             to[j] = j < width ? from[j] : 0.0f;
 }
 

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MATMUL_PANEL 32    /* columns of a panel */
-#define MATMUL_ROWS_MAX 16 /* no kernel takes more rows at once */
+#define MATMUL_PANEL 32 /* columns of a panel */
 
 /* A rectangle [rows][length] of floats that will be read soon. */
 typedef struct matmul_ahead {
@@ -37,10 +36,9 @@ typedef struct matmul_kernels {
     int rows; /* of the register tile: the most that multiply takes */
     void (*multiply)(const matmul_block *block);
 
-    /* to[k][to_width] = from[k][width]; to_width is 16 or 32, columns past width are zero. stride:
-     * floats from a row of `from` to the next. */
-    void (*pack)(float *to, int to_width, const float *from, int64_t stride, int64_t k, int width);
-    /* to[k][32] = from[width][k], columns past width zero. */
+    /* One panel: to[k][32] = from[k][width], and to[k][32] = from[width][k]; columns past width are
+     * zero. stride: floats from a row of `from` to the next. */
+    void (*pack)(float *to, const float *from, int64_t stride, int64_t k, int width);
     void (*pack_transposed)(float *to, const float *from, int64_t stride, int64_t k, int width);
 } matmul_kernels;
 

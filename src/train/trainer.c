@@ -88,11 +88,13 @@ octet_status trainer_refresh_eval(trainer *t, octet_error *error) {
     return status;
 }
 
-/* --- checkpoints ---------------------------------------------------------------------------------- */
+/* --- checkpoints
+ * ---------------------------------------------------------------------------------- */
 
 enum { ENTRY_STEP, ENTRY_STEPS, ENTRY_SEED, ENTRY_DATA, ENTRY_BYTES, ENTRY_BEST, ENTRIES };
 
-static const char *const entry_keys[ENTRIES] = {"step", "steps", "seed", "data", "bytes", "best_bpb"};
+static const char *const entry_keys[ENTRIES] = {"step", "steps", "seed",
+                                                "data", "bytes", "best_bpb"};
 
 octet_status trainer_save(const trainer *t, const char *path, octet_error *error) {
     checkpoint_entry e[ENTRIES];

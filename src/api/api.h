@@ -1,0 +1,19 @@
+/* api.h: what the public handles hold. The public functions live in this folder and are thin. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "model/model.h"
+#include "octet/octet.h"
+
+struct octet_runtime {
+    backend *backend;
+};
+
+struct octet_model {
+    octet_runtime *runtime;
+    model *model;
+    char *path;
+    double flops_per_byte;
+};
+
+#endif

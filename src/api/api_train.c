@@ -1,0 +1,65 @@
+/* api_train.c: octet/train.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "train/run.h"
+#include "train/trainer.h"
+
+octet_status octet_train(octet_runtime *runtime, const octet_train_params *p,
+                         octet_train_report *report, void *context, octet_error *error) {
+    return run_train(runtime->backend, p, report, context, error);
+}
+
+struct octet_trainer {
+    data *data;
+    trainer *trainer;
+};
+
+void octet_trainer_destroy(octet_trainer **t) {
+    if (!t || !*t)
+        return;
+    trainer_destroy(&(*t)->trainer);
+    data_close(&(*t)->data);
+    free(*t);
+    *t = NULL;
+}
+
+octet_status octet_trainer_create(octet_trainer **out, octet_runtime *runtime, const char *text,
+                                  const uint8_t *bytes, size_t n, int batch, int64_t steps,
+                                  uint64_t seed, octet_error *error) {
+    config c;
+    *out = NULL;
+    octet_trainer *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_memory(error, "trainer", sizeof *t);
+    octet_status status = config_parse(&c, text, strlen(text), "config", error);
+    if (!status && batch > 0)
+        c.train.batch = batch;
+    if (!status && c.train.batch % c.train.micro_batches)
+        status = error_set(error, OCTET_ERROR, "batch %d is not a multiple of micro_batches %d",
+                           (int)c.train.batch, (int)c.train.micro_batches);
+    if (!status)
+        status = data_open_memory(&t->data, bytes, n, c.context, seed, error);
+    if (!status)
+        status = trainer_create(&t->trainer, runtime->backend, &c, t->data, seed, steps, error);
+    if (status)
+        octet_trainer_destroy(&t);
+    *out = t;
+    return status;
+}
+
+octet_status octet_trainer_step(octet_trainer *t, double *bpb, octet_error *error) {
+    step_result result;
+    octet_status status = trainer_step(t->trainer, &result, error);
+    *bpb = status ? 0 : result.loss_bits;
+    return status;
+}
+
+octet_status octet_trainer_save(octet_trainer *t, const char *path, octet_error *error) {
+    return trainer_save(t->trainer, path, error);
+}
+
+octet_status octet_trainer_load(octet_trainer *t, const char *path, octet_error *error) {
+    return trainer_load(t->trainer, path, error);
+}

@@ -1,0 +1,88 @@
+/* session_parts.h: inside a session; for session_*.c only.
+ *
+ * Numbers of rows are counted inside a stream's window: row n of a level predicts unit n and can
+ * run once the window holds n units. */
+#ifndef INFER_SESSION_PARTS_H
+#define INFER_SESSION_PARTS_H
+
+#include "infer/session_core.h"
+
+#define SESSION_MAX_BATCH 256 /* streams in one run */
+#define SESSION_BATCHES 9     /* 1, 2, 4, ..., 256 */
+#define SESSION_BLOCKS 2      /* lengths of blocks of rows */
+
+/* One level recorded for batch streams of `rows.rows` rows each. */
+typedef struct level_graph {
+    graph *graph;
+    program *program;
+    level_rows rows;
+    row_arrays arrays;
+    int32_t *slot, *pos, *count; /* [batch] */
+    tensor *logits;              /* [batch,rows,V] at the last level, else NULL */
+} level_graph;
+
+typedef struct session_level {
+    variable *states;      /* [n_states], each [streams, ring, d1, d2], in order of the blocks */
+    variable **state_list; /* pointers to them, as mixers take them */
+    int n_states;
+    int64_t ring;   /* rows kept, a multiple of 32 */
+    variable split; /* [streams, split_ring, patch, next dim]; not at the last level */
+    int64_t split_ring;
+    level_graph step[SESSION_BATCHES]; /* one row of 1, 2, 4, ... streams */
+    int n_steps;
+    level_graph block[SESSION_BLOCKS]; /* blocks of rows of one stream, short ones first */
+    int n_blocks;
+} session_level;
+
+typedef struct session_stream {
+    int taken;
+    int64_t position;                /* bytes read in all */
+    int64_t window;                  /* bytes of them in the window */
+    int64_t done[CONFIG_MAX_LEVELS]; /* rows below this have run, or will never be seen */
+    uint8_t *bytes;                  /* [context], the window */
+    float *logits;                   /* [V], of the next byte */
+} session_stream;
+
+/* `count` rows of a stream from row `row` on. */
+typedef struct session_lane {
+    int stream;
+    int64_t row, count;
+} session_lane;
+
+struct session {
+    const model *model;
+    arena memory;
+    int streams, n_levels;
+    int64_t context, keep, vocabulary;
+    session_level level[CONFIG_MAX_LEVELS];
+    session_stream *stream; /* [streams] */
+    session_lane *lanes;    /* [SESSION_MAX_BATCH] */
+    int *listed;            /* [streams]: who reads one byte */
+    uint8_t *named;         /* [streams]: 1 while a feed names the stream */
+    float *logits;          /* of the largest graph */
+    float *row;             /* the largest row of a state */
+    uint64_t config_hash;
+};
+
+/* Makes the states and records all graphs; what was made is freed by session_graphs_finish. */
+octet_status session_graphs_create(session *s, octet_error *error);
+void session_graphs_finish(session *s);
+
+/* The smallest graph of single rows that takes n streams, n <= session_most_lanes. */
+level_graph *session_step_graph(session *s, int level, int n);
+int session_most_lanes(const session *s, int level);
+
+/* The graph for a stream that has `left` rows to run. */
+level_graph *session_block_graph(session *s, int level, int64_t left);
+
+/* Runs the lanes through a graph; counts are at most its rows. */
+octet_status session_run(session *s, int level, level_graph *g, const session_lane *lanes, int n,
+                         octet_error *error);
+
+/* The stream, or NULL with an error. */
+session_stream *session_stream_get(session *s, int stream, octet_error *error);
+
+/* True when the logits of the stream's next byte are known. */
+int session_caught_up(const session *s, const session_stream *stream);
+
+#endif

@@ -1,0 +1,153 @@
+/* config_check.c: see config_check.h.
+ *
+ * Each value is in its range already. Levels are taken from the last up: the bytes of a unit are
+ * then known to divide the width below, and no product of patches can overflow. */
+#include "model/config_check.h"
+
+#include <inttypes.h>
+
+static const int64_t PARAMETERS_MAX = (int64_t)1 << 40;
+
+static octet_status check_heads(config_level *l, int s, const char *name, octet_error *error) {
+    if (l->kv_heads == CONFIG_DERIVED)
+        l->kv_heads = l->heads;
+    if (l->heads % l->kv_heads)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].kv_heads: %" PRId64 " does not divide heads %" PRId64,
+                         name, s, l->kv_heads, l->heads);
+    if (l->head_size == CONFIG_DERIVED) {
+        if (l->dim % l->heads)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].heads: %" PRId64 " does not divide dim %" PRId64, name,
+                             s, l->heads, l->dim);
+        l->head_size = l->dim / l->heads;
+        if (l->head_size < 2 || l->head_size > 512 || l->head_size % 2)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].heads: dim %" PRId64 " / heads %" PRId64
+                             " gives head_size %" PRId64 ", an even number from 2 to 512 is needed",
+                             name, s, l->dim, l->heads, l->head_size);
+    }
+    if (l->head_size % 2)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].head_size: %" PRId64 " is odd, an even number is needed",
+                         name, s, l->head_size);
+    return OCTET_OK;
+}
+
+/* The bytes of a unit are embedded side by side in dim, and a slice of dim feeds each unit of the
+ * next level: both the bytes of a unit and patch, which divides them, must divide dim. */
+static octet_status check_level(config *c, int s, const char *name, octet_error *error) {
+    config_level *l = &c->level[s];
+    octet_status status = check_heads(l, s, name, error);
+    if (status)
+        return status;
+    if (l->mlp_width == CONFIG_DERIVED)
+        l->mlp_width = l->mlp == MLP_SWIGLU ? (8 * l->dim + 47) / 48 * 16 : 4 * l->dim;
+    int64_t unit = config_unit_bytes(c, s);
+    if (l->dim % unit)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].dim: %" PRId64 " is not a multiple of the %" PRId64
+                         " bytes of a patch",
+                         name, s, l->dim, unit);
+    return OCTET_OK;
+}
+
+static octet_status check_context(config *c, const char *name, octet_error *error) {
+    int64_t unit = config_unit_bytes(c, 0);
+    if (c->context % unit)
+        return error_set(error, OCTET_ERROR,
+                         "%s: context: %" PRId64 " is not a multiple of the %" PRId64
+                         " bytes of a patch",
+                         name, c->context, unit);
+    if (c->keep == CONFIG_DERIVED)
+        c->keep = c->context / 2 / unit * unit;
+    if (c->keep % unit)
+        return error_set(error, OCTET_ERROR,
+                         "%s: keep: %" PRId64 " is not a multiple of the %" PRId64
+                         " bytes of a patch",
+                         name, c->keep, unit);
+    if (c->keep >= c->context)
+        return error_set(error, OCTET_ERROR, "%s: keep: %" PRId64 " is not below context %" PRId64,
+                         name, c->keep, c->context);
+    return OCTET_OK;
+}
+
+static octet_status check_train(config_train *t, const char *name, octet_error *error) {
+    int is_muon = t->optimizer == OPTIMIZER_MUON;
+    if (t->lr == CONFIG_DERIVED)
+        t->lr = is_muon ? 0.008 : 0.002;
+    if (t->weight_decay == CONFIG_DERIVED)
+        t->weight_decay = is_muon ? 0 : 0.1;
+    if (t->batch % t->micro_batches)
+        return error_set(error, OCTET_ERROR,
+                         "%s: train.micro_batches: %" PRId64 " does not divide batch %" PRId64,
+                         name, t->micro_batches, t->batch);
+    return OCTET_OK;
+}
+
+/* Sums and products of non-negative numbers that stay at INT64_MAX instead of overflowing. */
+static int64_t sum(int64_t a, int64_t b) {
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static int64_t product(int64_t a, int64_t b) {
+    return a != 0 && b > INT64_MAX / a ? INT64_MAX : a * b;
+}
+
+static int64_t linear_weights(int64_t out, int64_t in, int bias) {
+    return sum(product(out, in), bias ? out : 0);
+}
+
+static int64_t norm_weights(const config_level *l) {
+    return l->bias && l->norm == CONFIG_NORM_LAYER ? 2 * l->dim : l->dim;
+}
+
+/* Weights of one block: attention with its norm, MLP with its norm. */
+static int64_t block_weights(const config_level *l) {
+    int64_t q = l->heads * l->head_size, kv = l->kv_heads * l->head_size;
+    int64_t n = sum(linear_weights(q, l->dim, l->bias), linear_weights(l->dim, q, l->bias));
+    n = sum(n, product(2, linear_weights(kv, l->dim, l->bias)));
+    n = sum(n, l->qk_norm ? l->heads : 0);
+    int64_t up = linear_weights(l->mlp_width, l->dim, l->bias);
+    n = sum(n, product(l->mlp == MLP_SWIGLU ? 2 : 1, up));
+    n = sum(n, linear_weights(l->dim, l->mlp_width, l->bias));
+    return sum(n, 2 * norm_weights(l));
+}
+
+static int64_t count_weights(const config *c) {
+    int64_t n = 0;
+    for (int s = 0; s < c->n_levels; s++) {
+        const config_level *l = &c->level[s];
+        int64_t unit = config_unit_bytes(c, s);
+        n = sum(n, product(c->vocabulary, l->dim / unit));
+        n = sum(n, c->zero_pad ? 0 : l->dim);
+        int64_t places = s ? c->level[s - 1].patch : c->context / unit;
+        n = sum(n, l->positions == POSITIONS_LEARNED ? product(places, l->dim) : 0);
+        n = sum(n, product(l->layers, block_weights(l)));
+        n = sum(n, norm_weights(l));
+        if (s < c->n_levels - 1)
+            n = sum(n, product(l[1].dim, l->dim / l->patch));
+        else
+            n = sum(n, c->tied_head ? 0 : product(c->vocabulary, l->dim));
+    }
+    return n;
+}
+
+octet_status config_check(config *c, const char *name, octet_error *error) {
+    octet_status status = OCTET_OK;
+    for (int s = c->n_levels - 1; s >= 0 && !status; s--)
+        status = check_level(c, s, name, error);
+    if (!status)
+        status = check_context(c, name, error);
+    if (!status)
+        status = check_train(&c->train, name, error);
+    if (status)
+        return status;
+    int64_t n = count_weights(c);
+    if (n > PARAMETERS_MAX)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels: %" PRId64 " parameters in all are more than the limit of "
+                         "%" PRId64,
+                         name, n, PARAMETERS_MAX);
+    return OCTET_OK;
+}

@@ -1,0 +1,15 @@
+/* config_check.h: what ties several keys of a configuration together. */
+#ifndef MODEL_CONFIG_CHECK_H
+#define MODEL_CONFIG_CHECK_H
+
+#include "model/config.h"
+
+/* Stands for a value that was not given and whose default hangs on other keys; below every range.
+ */
+#define CONFIG_DERIVED -1
+
+/* Fills in derived defaults of a configuration whose values are each in their range, then checks
+ * that sizes divide and that the parameters are at most 2^40. `name` as for config_parse. */
+octet_status config_check(config *c, const char *name, octet_error *error);
+
+#endif

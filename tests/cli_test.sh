@@ -1,0 +1,455 @@
+#!/bin/sh
+# cli_test.sh BINARY SAMPLES: the program as people and scripts use it: options, exit codes, messages,
+# odd files, full disks, closed pipes, signals. Trains a tiny model for it. Prints TAP and the counts.
+octet=$(realpath "$1") samples=$(realpath "$2")
+[ -x "$octet" ] && [ -f "$samples/tiny.json" ] || {
+    echo "usage: cli_test.sh BINARY SAMPLES" >&2
+    exit 1
+}
+unset OCTET_THREADS OCTET_CPU OCTET_MODELS COLUMNS
+LC_ALL=C
+export LC_ALL
+work=$(mktemp -d) || exit 1
+child=
+trap '[ -z "$child" ] || kill -KILL "$child" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+
+passed=0 failed=0
+verdict() { # name, 0 if it holds
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok $((passed + failed)) - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok $((passed + failed)) - $1"
+        head -c 400 out 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# out: " $0 }'
+        head -c 2000 err 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# err: " $0 }'
+    fi
+}
+
+holds() { # name, command...: the command succeeds
+    name=$1
+    shift
+    "$@" >/dev/null 2>&1
+    verdict "$name" $?
+}
+
+# code_is and says look at $rc, out and err of the last run.
+run() {
+    "$octet" "$@" >out 2>err </dev/null
+    rc=$?
+}
+
+one_line() { [ "$(wc -l <err)" -eq 1 ]; }
+
+fails() { # name, exit code, regular expression of the message, arguments: one line, no result
+    name=$1 code=$2 message=$3
+    shift 3
+    run "$@"
+    [ "$rc" -eq "$code" ] && one_line && grep -Eq -- "^octet( [a-z]+)?: .*$message" err && [ ! -s out ]
+    verdict "$name" $?
+}
+
+works() { # name, regular expression of the output, arguments: exit code 0
+    name=$1 result=$2
+    shift 2
+    run "$@"
+    [ "$rc" -eq 0 ] && grep -Eq -- "$result" out
+    verdict "$name" $?
+}
+
+wait_for() { # up to 20 s for a condition
+    tries=0
+    until "$@" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 200 ] || return 1
+        sleep 0.1
+    done
+}
+
+# --- the program ---------------------------------------------------------------------------------
+works "--version" '^octet [0-9]+\.[0-9]+\.[0-9]+$' --version
+works "--help lists the commands" '^  generate ' --help
+works "-h" '^usage: octet' -h
+works "help" '^usage: octet' help
+works "help of a command" '^usage: octet score' help score
+fails "no command" 1 'needs a command'
+fails "unknown command" 1 'unknown command "frobnicate"' frobnicate
+fails "misspelt command" 1 'did you mean "train"' trian
+fails "an option in place of a command" 1 'unknown command "--json"' --json
+fails "empty command" 1 'unknown command' ''
+for command in train score generate info bench; do
+    works "$command --help" '^examples:' "$command" --help
+    works "$command -h" "^usage: octet $command" "$command" -h
+    fails "$command: unknown option" 1 'unknown option --frobnicate' "$command" --frobnicate
+    fails "$command: unknown letter" 1 'unknown option -Z' "$command" -Z
+    fails "$command: misspelt option" 1 'did you mean --threads' "$command" --thread 1
+    fails "$command: a flag with a value" 1 '--json: takes no value' "$command" --json=1
+    fails "$command: a flag twice" 1 '--json: given twice' "$command" --json --json
+    fails "$command: -q with -v" 1 'exclude each other' "$command" -qv
+done
+run train --help
+cp out help
+fails "--help=1" 1 'takes no value' score --help=1
+"$octet" --help >/dev/full 2>err
+verdict "--help to a full disk" "$(($? != 1))"
+
+# --- a model to work with ------------------------------------------------------------------------
+awk 'BEGIN { srand(7); for (i = 0; i < 500; i++) print "line " i " of some text, " int(1000 * rand()) }' >text
+tiny="-c $samples/tiny.json --threads 2"
+# shellcheck disable=SC2086
+run train text $tiny -o run --steps 30 --seed 3
+[ "$rc" -eq 0 ] && [ -s run/last.safetensors ] && [ -s run/best.safetensors ] && [ -s run/log.jsonl ]
+verdict "train makes a run" $?
+holds "its result is one line with the path" grep -Eq '^best [0-9.]+ bits per byte  run/best.safetensors$' out
+holds "without a terminal there is no progress" sh -c '! grep -q "$(printf "\r")" err'
+holds "validations are remarks" grep -q 'validation [0-9.]* bits per byte' err
+# shellcheck disable=SC2086
+run train text $tiny -o quiet --steps 30 --seed 3 -q --json
+[ "$rc" -eq 0 ] && [ ! -s err ] && [ "$(wc -l <out)" -eq 1 ] &&
+    grep -Eq '^\{"finished": true, "steps": 30, .*"best_bpb": [0-9.]+, "best": "quiet/best.safetensors", .*\}$' out
+verdict "train -q --json prints one object and nothing else" $?
+cmp -s run/last.safetensors quiet/last.safetensors
+verdict "equal arguments give equal checkpoints" $?
+
+# --- numbers and words ---------------------------------------------------------------------------
+numbers() { # command, option, kind, below, above, good
+    fails "$1 $2: missing" 1 "$2: needs a value" "$1" "$2"
+    fails "$1 $2: empty" 1 "$2: \"\"" "$1" "$2" ''
+    fails "$1 $2: a word" 1 "$2: \"many\"" "$1" "$2" many
+    fails "$1 $2: something behind it" 1 "$2: \"$6x\"" "$1" "$2" "$6x"
+    [ "$3" = whole ] && fails "$1 $2: not whole" 1 "$2: \"1e1\" is not a whole number" "$1" "$2" 1e1
+    [ "$3" = real ] && fails "$1 $2: nan" 1 "$2: \"nan\" is not a number" "$1" "$2" nan
+    fails "$1 $2: below" 1 "$2: \"$4\" is not .* from" "$1" "$2" "$4"
+    fails "$1 $2: above" 1 "$2: \"$5\" is not .* from" "$1" "$2" "$5"
+    fails "$1 $2: twice" 1 "$2: given twice" "$1" "$2" "$6" "$2" "$6"
+}
+huge=99999999999999999999
+for command in train score generate info bench; do
+    numbers $command --threads whole 0 257 2
+done
+numbers train --steps whole 0 $huge 5
+numbers train --minutes real 0 inf 5
+numbers train --batch whole 0 65537 8
+numbers train --lr real 0 1e400 0.001
+numbers train --warmup whole -1 $huge 5
+numbers train --seed whole -1 $huge 5
+numbers train --valid-bytes whole 0 $huge 5
+numbers train --valid-every whole 0 $huge 5
+numbers score --keep whole -1 $huge 4
+numbers generate -n whole -2 $huge 4
+numbers generate --temperature real -1 1001 0.5
+numbers generate --top-k whole -1 257 40
+numbers generate --top-p real -0.1 1.1 0.5
+numbers generate --min-p real -0.1 2 0.5
+numbers generate --seed whole -1 $huge 5
+numbers generate --samples whole 0 4097 2
+numbers generate --keep whole -1 $huge 4
+fails "train --matmul: none of its words" 1 '--matmul: "open" is none of' train --matmul open
+for option in 'train -c' 'train -o' 'score -m' 'generate -m' 'generate --prompt-file' 'generate -o' 'info -m' \
+    'train --valid' 'bench --configs'; do
+    # shellcheck disable=SC2086
+    fails "$option: missing" 1 'needs a value' $option
+    # shellcheck disable=SC2086
+    fails "$option: an option behind it" 1 'needs a value .*found --json' $option --json
+    # shellcheck disable=SC2086
+    fails "$option: empty" 1 'empty' $option ''
+    case $option in *--valid) continue ;; esac
+    # shellcheck disable=SC2086
+    fails "$option: twice" 1 'given twice' $option a ${option#* } a
+done
+
+# --- score ---------------------------------------------------------------------------------------
+head -c 1 text >one
+: >empty
+works "score" '^ +[0-9]+ +[0-9.]+ +[0-9.]+  text$' score -m run text
+works "options after operands, joined values" '"files": \[\{"path": "text"' score text --json -mrun --threads=1
+json='^\{"bytes": [0-9]+, "bits": [0-9.]+, "bpb": [0-9.]+, "device": "[a-z]+", "files": \[\{"path": "text", "bytes": [0-9]+, "bits": [0-9.]+, "bpb": [0-9.]+\}\]\}$'
+works "score --json" "$json" score -m run/best.safetensors text --json
+cp out named
+"$octet" score -m run - --json <text >out 2>err
+sed 's/"-"/"text"/' out | cmp -s - named
+verdict "standard input costs what the file costs" $?
+works "an empty file has no bits per byte" '"bytes": 0, "bits": 0.0, "bpb": null' score -m run empty --json
+works "an empty file in the table" '^ +0 +0.00 +-  empty$' score -m run empty
+works "one byte" '^ +1 +[0-9.]+ +[0-9.]+  one$' score -m run one
+works "a total of several" '^ +[0-9]+ +[0-9.]+ +[0-9.]+  total$' score -m run text one
+fails "no files" 1 'needs at least one FILE' score -m run
+fails "missing file" 1 'missing: .*No such file' score -m run missing
+fails "a directory" 1 'run: .*irectory' score -m run run
+ln -s loop loop
+fails "a loop of links" 1 'loop: ' score -m run loop
+fails "an empty name" 1 'empty file name' score -m run ''
+fails "a name with a line break stays one line" 1 'a.x0ab: ' score -m run "$(printf 'a\nb')"
+run score -m run missing text --json
+[ "$rc" -eq 1 ] && grep -q '"errors": \[{"path": "missing", "error": ".*No such file' out && grep -q '"path": "text"' out
+verdict "the others are scored, the code is 1, the JSON whole" $?
+mkfifo fifo
+cat text >fifo &
+works "a FIFO" '  fifo$' score -m run fifo
+wait
+name=$(printf 'n\377me')
+cp text "$name"
+works "a name that is not UTF-8" "$(printf '"path": "n\357\277\275me"')" score -m run "$name" --json
+cp text -- --json
+works "-- ends the options" '  --json$' score -m run -- --json
+works "per byte" '^\{"offset": 0, "byte": 108, "bits": [0-9.e-]+\}$' score -m run one --per-byte
+run score -m run one text --per-byte
+[ "$rc" -eq 0 ] && grep -q '^{"offset": 0, .*, "file": "one"}$' out &&
+    [ "$(wc -l <out)" -eq "$(cat one text | wc -c)" ] && ! grep -Evq '^\{"offset": [0-9]+, "byte": [0-9]+, "bits": [0-9.e-]+, "file": "(one|text)"\}$' out
+verdict "per byte, several files" $?
+"$octet" score -m run text --per-byte 2>/dev/null | awk -F'[:,}]' '{ s += $6 } END { printf "%.3f\n", s }' >a
+sed -E 's/.*"bpb": [^,]*, "device".*"bits": ([0-9.]+),.*/\1/' named | awk '{ printf "%.3f\n", $1 }' >b
+cmp -s a b
+verdict "the bytes' bits add up to the file's" $?
+"$octet" score -m run text --per-byte >/dev/full 2>err
+[ $? -eq 1 ] && one_line && grep -q 'standard output: No space left' err
+verdict "score to a full disk" $?
+fails "keep past the context" 1 'keep' score -m run text --keep 100000
+fails "an unknown model" 1 'nosuchmodel: ' score -m nosuchmodel text
+fails "a missing model" 1 './nosuch.safetensors: ' score -m ./nosuch.safetensors text
+mkdir void
+fails "a directory without a model" 1 'void: ' score -m void text
+fails "a text for a model" 3 'text: ' score -m ./text text
+head -c 1000 run/best.safetensors >cut
+fails "a cut model" 3 'cut: ' score -m ./cut text
+: >nothing
+fails "an empty model" 3 'nothing: ' score -m ./nothing text
+OCTET_THREADS=0 fails "OCTET_THREADS=0" 1 'OCTET_THREADS' score -m run text
+OCTET_CPU=8086 fails "OCTET_CPU=8086" 1 'OCTET_CPU.*8086' score -m run text
+OCTET_CPU=scalar works "OCTET_CPU=scalar gives the same" "$json" score -m run text --json
+cmp -s out named
+verdict "to the bit" $?
+OCTET_MODELS=$work works "a bundled model's name" "$json" score -m run text --json
+
+# --- generate ------------------------------------------------------------------------------------
+generate="generate -m run --seed 5"
+# shellcheck disable=SC2086
+{
+    run $generate -n 40
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 40 ] && [ ! -s err ]
+    verdict "as many bytes as asked for, and nothing else" $?
+    cp out forty
+    run $generate -n 40 --threads 1
+    cmp -s out forty
+    verdict "a seed repeats itself" $?
+    run $generate
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 512 ] && head -c 40 out | cmp -s - forty
+    verdict "512 bytes, the same ones first" $?
+    run $generate -n 0
+    [ "$rc" -eq 0 ] && [ ! -s out ]
+    verdict "no bytes" $?
+    run $generate -n 40 --prompt 'line 4'
+    cp out prompted
+    printf 'line 4' >prompt
+    run $generate -n 40 --prompt-file prompt
+    cmp -s out prompted
+    verdict "a prompt from a file" $?
+    printf 'line 4' | "$octet" $generate -n 40 --prompt-file - >out 2>err
+    cmp -s out prompted
+    verdict "a prompt from standard input" $?
+    run $generate -n 40 --prompt-file text
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 40 ]
+    verdict "a prompt longer than the context" $?
+    run $generate -n 40 --prompt=--json
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 40 ]
+    verdict "a prompt like an option" $?
+    fails "both prompts" 1 'exclude each other' $generate --prompt a --prompt-file text
+    fails "missing prompt file" 1 'missing: .*No such file' $generate --prompt-file missing
+    fails "operands" 1 'word: takes no operands' $generate word
+    fails "without end and samples" 1 'without end' $generate -n -1 --samples 2
+    run $generate -n 40 --prompt 'line 4' --samples 3
+    [ "$rc" -eq 0 ] && [ "$(grep -ac '^--- sample [123] ---$' out)" -eq 3 ] &&
+        tail -c +18 out | head -c 40 | cmp -s - prompted
+    verdict "samples; the first is what comes alone" $?
+    run $generate -n 40 --prompt 'line 4' --samples 2 --json
+    hex=$(od -An -v -tx1 prompted | tr -d ' \n')
+    [ "$rc" -eq 0 ] && grep -q "^{\"prompt_bytes\": 6, \"samples\": \[{\"sample\": 1, \"seed\": 5, \"bytes\": 40, \"text\": .*, \"hex\": \"$hex\"}, {\"sample\": 2, " out
+    verdict "samples as JSON" $?
+    run $generate -n 40 --temperature 0 --prompt 'line'
+    cp out greedy
+    run generate -m run --seed 6 -n 40 --temperature 0 --prompt 'line'
+    cmp -s out greedy
+    verdict "temperature 0 does not depend on the seed" $?
+    run $generate -n 40 --top-k 1 --prompt 'line'
+    cmp -s out greedy
+    verdict "top-k 1 is temperature 0" $?
+    run generate -m run -n 40 -v
+    seed=$(sed -n 's/.*--seed \([0-9]*\)$/\1/p' err)
+    cp out drawn
+    run generate -m run -n 40 --seed "$seed"
+    [ -n "$seed" ] && cmp -s out drawn
+    verdict "the random seed that -v names repeats the result" $?
+    run $generate -n 40 -o file
+    [ "$rc" -eq 0 ] && [ ! -s out ] && cmp -s file forty
+    verdict "-o FILE" $?
+    ln -s file link
+    run $generate -n 40 -o link --prompt 'line 4'
+    [ "$rc" -eq 0 ] && [ -L link ] && cmp -s file prompted
+    verdict "-o through a link keeps the link" $?
+    run $generate -n 40 -o -
+    cmp -s out forty
+    verdict "-o -" $?
+    run $generate -n 40 -o /dev/stdout
+    cmp -s out forty
+    verdict "-o /dev/stdout" $?
+    fails "-o in a missing directory" 1 'nowhere/file: No such file' $generate -o nowhere/file
+    fails "-o on a directory" 1 'void: Is a directory' $generate -o void
+    fails "-o /dev/full" 1 '/dev/full: No space left' $generate -o /dev/full
+    "$octet" $generate >/dev/full 2>err
+    [ $? -eq 1 ] && one_line && grep -q 'standard output: No space left' err
+    verdict "generate to a full disk" $?
+    {
+        "$octet" $generate -n -1 2>err
+        echo $? >rc
+    } | head -c 10 >out
+    [ "$(cat rc)" -eq 1 ] && grep -q '^octet generate: standard output: Broken pipe$' err && head -c 10 forty | cmp -s - out
+    verdict "a closed pipe ends it" $?
+    (ulimit -f 4 && exec "$octet" $generate -n 20000 -o large) >out 2>err
+    [ $? -eq 1 ] && one_line && [ -z "$(ls large* 2>/dev/null)" ]
+    verdict "a file that cannot grow leaves nothing behind" $?
+}
+
+# --- info, bench ---------------------------------------------------------------------------------
+works "info of a model" '^parameters +[0-9]+$' info -m run
+works "info --json of a model" '"parameters": [0-9]+, "context": 128, "levels": 2, "vocabulary": 256, .*"fingerprint": "[0-9a-f]{32}"' info -m run --json
+works "info of the machine" '^threads +1$' info --threads 1
+works "info --json of the machine" '"device": "[a-z]+", "cpu": "[a-z0-9]+", "threads": 2' info --json --threads 2
+mkdir models
+cp run/best.safetensors models/text.safetensors
+OCTET_MODELS=$work/models works "info lists bundled models" '^bundled models +text  ' info
+OCTET_MODELS=$work/models works "the default model is text" '"path": "text"' score text --json
+fails "info takes no operands" 1 'run: takes no operands' info run
+fails "info of no model" 1 'missing: ' info -m missing
+fails "bench: no configurations" 1 '.' bench --configs void generate.a
+run bench nosuchname --configs "$samples" --json
+[ "$rc" -eq 1 ] && [ "$(cat out)" = "[]" ] && grep -q 'nosuchname: no benchmark' err
+verdict "bench: an unknown name" $?
+
+# --- train: bad arguments, stopping, going on ----------------------------------------------------
+# shellcheck disable=SC2086
+{
+    fails "no data" 1 'needs at least one' train $tiny -o new
+    fails "no directory" 1 'needs -o' train text $tiny
+    fails "no configuration" 1 'needs -c' train text -o new
+    fails "steps and minutes" 1 'exclude each other' train text $tiny -o new --steps 5 --minutes 1
+    fails "missing data" 1 'missing: .*No such file' train missing $tiny -o new
+    fails "missing validation data" 1 'missing: .*No such file' train text $tiny -o new --valid missing
+    fails "missing configuration" 1 'missing: .*No such file' train text -c missing -o new
+    fails "a configuration that is none" 1 'text: ' train text -c text -o new
+    fails "empty data" 1 '.' train empty $tiny -o new
+    fails "data shorter than a patch" 1 '.' train one $tiny -o new
+    fails "a run that is there already" 1 'run/last.safetensors: .*--resume' train text $tiny -o run
+    fails "a file for a directory" 1 'text' train text $tiny -o text/new
+    [ ! -e new ]
+    verdict "none of these made a directory" $?
+    run train text $tiny -o new --resume --steps 10
+    [ "$rc" -eq 0 ] && grep -q 'no checkpoint' err && [ -s new/last.safetensors ]
+    verdict "--resume without a checkpoint starts at 0 and says so" $?
+    cp new/last.safetensors before
+    run train text $tiny -o new --resume --steps 10
+    [ "$rc" -eq 0 ] && cmp -s before new/last.safetensors
+    verdict "--resume of a finished run changes nothing" $?
+    mkdir more
+    cp text more/a
+    works "a directory of data, own validation data" '^best ' train more $tiny -o valid --steps 5 --valid text --valid one \
+        --valid-every 2 --valid-bytes 500 --warmup 1 --lr 0.01 --batch 4
+    (exec "$octet" train text $tiny -o closed --steps 5 <&- >&- 2>&-)
+    [ $? -eq 1 ] && "$octet" score -m closed one >out 2>err
+    verdict "with closed descriptors the run is whole, the lost result an error" $?
+    "$octet" train text $tiny -o quiet2 --steps 5 <&- 2>&- >out
+    [ $? -eq 0 ] && [ "$(wc -l <out)" -eq 1 ]
+    verdict "without standard input and error" $?
+    "$octet" score - -m run <&- >out 2>err
+    [ $? -eq 1 ] && one_line && grep -q 'standard input: ' err
+    verdict "closed standard input" $?
+
+    train_until() { # signal, directory, arguments: signals once a few steps are done; $rc is the exit code
+        signal=$1 dir=$2
+        shift 2
+        "$octet" train text $tiny -o "$dir" --steps 100000 --valid-every 1000000 --json "$@" >out 2>err &
+        child=$!
+        wait_for test -s "$dir/log.jsonl"
+        kill "-$signal" $child
+        wait $child
+        rc=$?
+        child=
+    }
+    train_until INT stopped
+    step=$(sed -n 's/.*"finished": false, "steps": \([0-9]*\),.*/\1/p' out)
+    [ "$rc" -eq 130 ] && [ "${step:-0}" -gt 0 ] && [ -s stopped/last.safetensors ]
+    verdict "SIGINT saves and exits with 130" $?
+    rm -f stopped/log.jsonl
+    train_until TERM stopped --resume
+    further=$(sed -n 's/.*"finished": false, "steps": \([0-9]*\),.*/\1/p' out)
+    [ "$rc" -eq 143 ] && [ "${further:-0}" -gt "${step:-0}" ] && grep -q "going on at step $step " err
+    verdict "--resume goes on there; SIGTERM saves and exits with 143" $?
+    works "the stopped run is a model" '"parameters"' info -m stopped --json
+    (ulimit -f 16 && exec "$octet" train text $tiny -o stopped --steps 100000 --resume -q) >out 2>err &
+    child=$!
+    sleep 1
+    kill -INT $child
+    wait $child
+    rc=$?
+    child=
+    [ "$rc" -eq 1 ] && grep -q 'last.safetensors' err
+    verdict "a full disk: the run ends with an error" $?
+    works "its old checkpoint is whole" '"parameters"' info -m stopped --json
+}
+
+# --- signals elsewhere ---------------------------------------------------------------------------
+"$octet" generate -m run -n -1 -o endless >out 2>err &
+child=$!
+sleep 0.7
+kill -INT $child
+wait $child
+rc=$?
+child=
+[ "$rc" -eq 130 ] && [ -s endless ]
+verdict "an endless file ends with SIGINT and is kept" $?
+"$octet" generate -m run -n 1000000000 -o part >out 2>err &
+child=$!
+sleep 0.5
+kill -TERM $child
+wait $child
+rc=$?
+child=
+[ "$rc" -eq 143 ] && [ -z "$(ls part* 2>/dev/null)" ]
+verdict "a file that is not whole is not kept" $?
+mkfifo silent
+sleep 20 >silent &
+writer=$!
+"$octet" score -m run silent >out 2>err &
+child=$!
+sleep 0.5
+kill -INT $child
+wait $child
+rc=$?
+child=
+kill $writer
+[ "$rc" -eq 130 ]
+verdict "SIGINT ends the wait for input" $?
+
+# --- a terminal ----------------------------------------------------------------------------------
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    script -qec "'$octet' train text $tiny -o tty --steps 20 --valid-every 10" /dev/null </dev/null >out
+    grep -q "$(printf '\r')step [0-9]*/20  [0-9.]* bpb" out
+    verdict "progress on a terminal" $?
+    # shellcheck disable=SC2086
+    script -qec "'$octet' train text $tiny -o tty2 --steps 20 -q" /dev/null </dev/null >out
+    ! grep -q 'step ' out
+    verdict "no progress with -q" $?
+    # shellcheck disable=SC2086
+    script -qec "COLUMNS=1 '$octet' train text $tiny -o tty3 --steps 20 --valid-every 1000" /dev/null </dev/null >out
+    ! grep -q 'bpb' out && grep -q '^best' out
+    verdict "progress in one column" $?
+    script -qec "'$octet' generate -m run -n 600 --temperature 100 --seed 1" /dev/null </dev/null >out
+    tr -d '\r\n\t' <out | grep -aq '\\x' && [ "$(tr -d '\r\n\t\040-\176\200-\377' <out | wc -c)" -eq 0 ]
+    verdict "control bytes do not reach a terminal" $?
+fi
+
+echo "1..$((passed + failed))"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,113 @@
+/* op_cases_attention.c: test rows of attention, its gradient, and attention over a cache.
+ *
+ * The bounds: outputs are averages of values below 1 with weights from exp, whose argument is a sum
+ * of D products, so that a weight is off by about 2^-24 sqrt(D) |s|; gradients add up to T * H / G
+ * such terms. */
+#include "op_cases.h"
+
+#include <math.h>
+
+#include "support.h"
+
+/* B, T, H, G, D: T around the tile of 32 keys, D around the lanes, shared key heads. */
+static const int64_t shapes[][5] = {{1, 1, 1, 1, 1},   {2, 2, 2, 1, 8},    {1, 15, 4, 2, 16},
+                                    {2, 16, 1, 1, 17}, {1, 17, 6, 2, 15},  {1, 31, 2, 2, 32},
+                                    {1, 32, 3, 3, 5},  {2, 33, 4, 1, 16},  {1, 64, 2, 1, 24},
+                                    {3, 65, 2, 2, 64}, {1, 100, 8, 2, 33}, {1, 257, 2, 1, 40},
+                                    {1, 3, 40, 1, 8},  {1, 40, 2, 1, 130}, {1, 300, 1, 1, 16}};
+
+/* The first key of each row: the start, a window, segments of 20, only itself, the tiles' edges. */
+static tensor *first_keys(op_case *c, int variant, int64_t B, int64_t T) {
+    tensor *first = case_integers(c, 0, 0, SHAPE(B, T));
+    for (int64_t i = 0; i < B * T; i++) {
+        const int32_t t = (int32_t)(i % T);
+        const int32_t choice[] = {0,           t < 37 ? 0 : t - 37,
+                                  t / 20 * 20, t,
+                                  t / 32 * 32, (int32_t)support_integer(&c->random, 0, t)};
+        case_values(c)[i] = choice[variant];
+    }
+    return first;
+}
+#define FIRST_VARIANTS 6
+
+static tensor *heads(op_case *c, int64_t B, int64_t T, int64_t H, int64_t D) {
+    return case_input(c, -2, 2, SHAPE(B, T, H, D));
+}
+
+static void build_attention(op_case *c, int index) {
+    const int variant = case_pick(&index, FIRST_VARIANTS);
+    const int64_t *s = shapes[case_pick(&index, COUNT(shapes))];
+    const int64_t B = s[0], T = s[1], H = s[2], G = s[3], D = s[4];
+    tensor *q = heads(c, B, T, H, D), *k = heads(c, B, T, G, D), *v = heads(c, B, T, G, D);
+    tensor *first = first_keys(c, variant, B, T), *lse = NULL;
+    const float scale = 1 / sqrtf((float)D);
+    c->bound = 8 * (sqrt((double)D) + 2) + 4 * sqrt((double)T);
+    c->unit = 1;
+    case_output(c, attention(c->graph, &lse, q, k, v, first, scale));
+    case_output(c, lse);
+}
+const op_row test_op_attention = {FIRST_VARIANTS * COUNT(shapes), build_attention};
+
+static void build_attention_grad(op_case *c, int index) {
+    const int variant = case_pick(&index, FIRST_VARIANTS);
+    const int64_t *s = shapes[case_pick(&index, COUNT(shapes))];
+    const int64_t B = s[0], T = s[1], H = s[2], G = s[3], D = s[4];
+    tensor *q = heads(c, B, T, H, D), *k = heads(c, B, T, G, D), *v = heads(c, B, T, G, D);
+    tensor *first = first_keys(c, variant, B, T);
+    tensor *o = case_input(c, -1, 1, SHAPE(B, T, H, D)), *lse = case_input(c, 3, 5, SHAPE(B, T, H));
+    tensor *d_o = case_input(c, -1, 1, SHAPE(B, T, H, D));
+    tensor *d[3] = {NULL};
+    attention_grad(c->graph, &d[0], &d[1], &d[2], q, k, v, first, o, lse, d_o, 1 / sqrtf((float)D));
+    c->bound = 16 * (sqrt((double)D) + 2) + 4 * sqrt((double)(T * H / G));
+    c->unit = 1;
+    for (int i = 0; i < 3; i++) {
+        case_output(c, d[i]);
+    }
+}
+const op_row test_op_attention_grad = {FIRST_VARIANTS * COUNT(shapes), build_attention_grad};
+
+/* Slots, ring rows, lanes, new rows, heads, key heads, head size. */
+static const int64_t caches[][7] = {{1, 32, 1, 1, 1, 1, 1},    {3, 32, 2, 1, 2, 1, 16},
+                                    {2, 64, 2, 3, 4, 2, 17},   {5, 96, 4, 1, 6, 2, 40},
+                                    {4, 96, 3, 20, 2, 2, 15},  {1, 128, 1, 65, 3, 1, 33},
+                                    {9, 256, 8, 1, 8, 4, 64},  {2, 544, 2, 1, 4, 4, 32},
+                                    {3, 128, 3, 64, 4, 2, 64}, {1, 64, 1, 1, 40, 1, 8}};
+
+/* Lanes from the start of the ring, in its middle, past its end, far past it, and with padding. A
+ * row sees fewer keys than the ring holds beside the new rows. */
+static void build_attention_cached(op_case *c, int index) {
+    const int variant = case_pick(&index, 5);
+    const int64_t *s = caches[case_pick(&index, COUNT(caches))];
+    const int64_t S = s[0], R = s[1], B = s[2], T = s[3], H = s[4], G = s[5], D = s[6];
+    static const int64_t base[] = {0, 13, 0, 100000, 5};
+    tensor *q = heads(c, B, T, H, D);
+    tensor *keys = case_state(c, LAYOUT_KEYS, -2, 2, SHAPE(S, R, G, D));
+    tensor *values = case_state(c, LAYOUT_ROWS, -2, 2, SHAPE(S, R, G, D));
+    int32_t pos_of[8], count_of[8];
+    tensor *slot = case_integers(c, 0, 0, SHAPE(B));
+    for (int64_t b = 0; b < B; b++) {
+        pos_of[b] = (int32_t)(base[variant] + 7 * b + (variant == 2 ? R - 1 : 0));
+        count_of[b] = (int32_t)(variant == 4 ? support_integer(&c->random, 0, T) : T);
+        case_values(c)[b] = (int32_t)((S - 1) - b % S);
+    }
+    tensor *pos = case_integers(c, 0, 0, SHAPE(B));
+    for (int64_t b = 0; b < B; b++) {
+        case_values(c)[b] = pos_of[b];
+    }
+    tensor *count = case_integers(c, 0, 0, SHAPE(B));
+    for (int64_t b = 0; b < B; b++) {
+        case_values(c)[b] = count_of[b];
+    }
+    tensor *first = case_integers(c, 0, 0, SHAPE(B, T));
+    for (int64_t i = 0; i < B * T; i++) {
+        const int64_t last = pos_of[i / T] + i % T;
+        const int64_t reach = i % 3 == 0 ? 0 : support_integer(&c->random, 0, R - T);
+        const int64_t low = last - (i % 3 == 1 ? R - T : reach);
+        case_values(c)[i] = (int32_t)(low > 0 ? low : 0);
+    }
+    c->bound = 4 * (sqrt((double)D) + 2);
+    c->unit = 1;
+    const float scale = 1 / sqrtf((float)D);
+    case_output(c, attention_cached(c->graph, q, keys, values, slot, pos, count, first, scale));
+}
+const op_row test_op_attention_cached = {5 * COUNT(caches), build_attention_cached};

@@ -1,0 +1,78 @@
+/* ref_ops_rows.c: ops that move rows (gather, scatter, store) or rotate them, in double. */
+#include "ref_ops.h"
+
+/* y[..,C] from x[N,C], start[S,C] or NULL, index[..]. */
+void ref_gather(const ref_call *c) {
+    const tensor *x = c->node->input[0], *start = c->node->input[1], *index = c->node->input[2];
+    const int64_t rows = tensor_elements(index), C = tensor_columns(x);
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t i = (int64_t)c->in[2][r];
+        const double *source = NULL;
+        if (i >= 0 && i < tensor_rows(x)) {
+            source = c->in[0] + i * C;
+        } else if (i < 0 && i != GATHER_NONE && start && -1 - i < tensor_rows(start)) {
+            source = c->in[1] + (-1 - i) * C;
+        }
+        for (int64_t j = 0; j < C; j++) {
+            c->out[0][r * C + j] = source ? source[j] : 0;
+        }
+    }
+}
+
+/* y[n,C] from dy[..,C], index[..]. */
+void ref_scatter(const ref_call *c) {
+    const int64_t rows = tensor_elements(c->node->input[1]), C = tensor_columns(c->node->input[0]);
+    const int64_t n = tensor_rows(c->node->output[0]);
+    for (int64_t i = 0; i < n * C; i++) {
+        c->out[0][i] = 0;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t i = (int64_t)c->in[1][r];
+        if (i == GATHER_NONE) {
+            continue;
+        }
+        if (c->node->params.scatter.from_start) {
+            i = -1 - i;
+        }
+        if (i >= 0 && i < n) {
+            for (int64_t j = 0; j < C; j++) {
+                c->out[0][i * C + j] += c->in[0][r * C + j];
+            }
+        }
+    }
+}
+
+/* x[B,T,H,D], table[B,T,D] = cos[D/2] then sin[D/2]. */
+void ref_rope(const ref_call *c) {
+    const tensor *x = c->node->input[0];
+    const int64_t rows = x->dim[0] * x->dim[1], H = x->dim[2], D = x->dim[3];
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t h = 0; h < H; h++) {
+            const double *u = c->in[0] + (r * H + h) * D;
+            double *y = c->out[0] + (r * H + h) * D;
+            for (int64_t i = 0; i < D / 2; i++) {
+                const double cosine = c->in[1][r * D + i];
+                const double sine =
+                    c->in[1][r * D + D / 2 + i] * (c->node->params.rope.inverse ? -1 : 1);
+                y[i] = u[i] * cosine - u[i + D / 2] * sine;
+                y[i + D / 2] = u[i] * sine + u[i + D / 2] * cosine;
+            }
+        }
+    }
+}
+
+/* state[S,R,...], x[B,T,...], slot[B], pos[B], count[B]; in place. */
+void ref_store(const ref_call *c) {
+    const tensor *state = c->node->input[0], *x = c->node->input[1];
+    const int64_t R = state->dim[1], B = x->dim[0], T = x->dim[1];
+    const int64_t width = tensor_elements(x) / (B * T);
+    for (int64_t b = 0; b < B; b++) {
+        const int64_t slot = (int64_t)c->in[2][b], pos = (int64_t)c->in[3][b];
+        for (int64_t t = 0; t < T && t < (int64_t)c->in[4][b]; t++) {
+            double *row = c->out[0] + (slot * R + (pos + t) % R) * width;
+            for (int64_t i = 0; i < width; i++) {
+                row[i] = c->in[1][(b * T + t) * width + i];
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+/* tiny_model.c: see tiny_model.h. */
+#include "tiny_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+static const char *const configs[TINY_CONFIGS + 1] = {
+    "{\"context\": 32, \"levels\": ["
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"zero_init\": false}]}",
+
+    "{\"context\": 64, \"zero_pad\": true, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 2, \"heads\": 2, \"patch\": 4, \"positions\": \"learned\","
+    " \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"kv_heads\": 1, \"mlp\": \"swiglu\","
+    " \"zero_init\": false}]}",
+
+    "{\"context\": 48, \"keep\": 8, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"zero_init\": false},"
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 3, \"patch\": 2, \"positions\": \"learned\","
+    " \"mlp\": \"gelu-tanh\", \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"qk_norm\": false, \"zero_init\": false}]}",
+
+    "{\"context\": 36, \"keep\": 24, \"vocabulary\": 260, \"tied_head\": false, \"softcap\": 15,"
+    " \"levels\": ["
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"patch\": 3, \"norm\": \"layer\", \"bias\": true,"
+    " \"mlp\": \"gelu\", \"positions\": \"none\", \"zero_init\": false},"
+    "{\"dim\": 20, \"layers\": 1, \"heads\": 2, \"norm\": \"layer\", \"bias\": true,"
+    " \"mlp\": \"gelu\", \"positions\": \"learned\", \"zero_init\": false}]}",
+
+    "{\"context\": 320, \"keep\": 160, \"levels\": ["
+    "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",
+
+    "{\"context\": 1040, \"vocabulary\": 65536, \"levels\": ["
+    "{\"dim\": 8, \"layers\": 1, \"heads\": 1, \"patch\": 2, \"zero_init\": false},"
+    "{\"dim\": 4, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",
+};
+
+const char *tiny_json(int index) {
+    return configs[index];
+}
+
+backend *tiny_backend(int threads, cpu_isa cap) {
+    octet_error error = {0};
+    backend *b = NULL;
+    cpu_backend_params wanted = {.n_threads = threads, .cap = cap};
+    support_ok(cpu_backend_create(&b, &wanted, &error), &error);
+    return b;
+}
+
+/* Adds to every parameter that starts as a constant or so small that little would hang on it. */
+static void stir(model *m, uint64_t seed) {
+    octet_error error = {0};
+    for (int i = 0; i < m->params.n; i++) {
+        param *p = m->params.list[i];
+        if (p->group == PARAM_MATRIX)
+            continue;
+        int64_t n = variable_elements(&p->v);
+        float *values = support_alloc((size_t)n, sizeof *values);
+        float *noise = support_alloc((size_t)n, sizeof *noise);
+        uint64_t state = seed * 1000 + (uint64_t)i;
+        float size = p->group == PARAM_VECTOR ? 0.2f : 0.6f;
+        support_fill(noise, n, -size, size, &state);
+        support_ok(backend_read(m->backend, &p->v, 0, n, values, &error), &error);
+        for (int64_t k = 0; k < n; k++)
+            values[k] += noise[k];
+        support_ok(backend_write(m->backend, &p->v, 0, n, values, &error), &error);
+        free(values);
+        free(noise);
+    }
+}
+
+model *tiny_model(backend *b, int index, uint64_t seed) {
+    octet_error error = {0};
+    config c;
+    model *m = NULL;
+    support_ok(config_parse(&c, configs[index], strlen(configs[index]), "tiny", &error), &error);
+    support_ok(model_create(&m, b, &c, &error), &error);
+    support_ok(params_reset(&m->params, seed, &error), &error);
+    stir(m, seed);
+    return m;
+}
+
+void tiny_bytes(uint8_t *out, size_t n, uint64_t seed) {
+    uint64_t state = seed;
+    for (size_t i = 0; i < n; i++) {
+        int64_t kind = support_integer(&state, 0, 3);
+        if (kind == 0 || i < 8)
+            out[i] = (uint8_t)support_integer(&state, 0, 255);
+        else if (kind == 1)
+            out[i] = out[i - 1];
+        else
+            out[i] = out[i - (size_t)support_integer(&state, 1, 8)];
+    }
+}

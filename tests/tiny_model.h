@@ -1,0 +1,34 @@
+/* tiny_model.h: small models of every shape with random weights, for the tests of what runs them.
+ */
+#ifndef TESTS_TINY_MODEL_H
+#define TESTS_TINY_MODEL_H
+
+#include "cpu/cpu_backend.h"
+#include "model/model.h"
+
+enum {
+    TINY_FLAT,
+    TINY_PAPER,
+    TINY_THREE,
+    TINY_LAYER,
+    TINY_LONG,
+    TINY_CONFIGS,
+    TINY_WIDE = TINY_CONFIGS
+};
+
+/* The configuration's JSON: one level; two levels as in the paper; three levels; layer norm, bias,
+ * GELU and an untied head of 260 symbols; a context that takes the longest blocks of rows.
+ * TINY_WIDE is apart: so many symbols that a window's logits are not held at once. */
+const char *tiny_json(int index);
+
+/* A CPU backend, the test fails where there is none. */
+backend *tiny_backend(int threads, cpu_isa cap);
+
+/* A model with random weights: no parameter is constant, and the logits differ by a few nats. A
+ * pure function of index and seed, on every backend. */
+model *tiny_model(backend *b, int index, uint64_t seed);
+
+/* Bytes with some structure: runs, repeats and noise. */
+void tiny_bytes(uint8_t *out, size_t n, uint64_t seed);
+
+#endif
