@@ -153,6 +153,7 @@ static void text_is_normal(void **state) {
              "\n{\"train\":{\"clip\":1.0,\"lr\":8e-3, \"mean\": 0.04},\"levels\":[{\"patch\":4,"
              "\"heads\":2,\"layers\":1,\"dim\":16,\"mlp\":\"relu\\u0032\",\"zero_init\":true},"
              "{" LEVEL_1 ",\"rope_base\":1e4}],\"softcap\":-0.0,\"keep\":32,\"context\":64}\r\n ");
+    assert_memory_equal(&a, &b, sizeof a); /* -0 is 0 */
     char *text_a = config_text(&a), *text_b = config_text(&b);
     assert_string_equal(text_a, text_b);
     assert_non_null(strstr(text_a, "{\"context\": 64, \"keep\": 32, \"vocabulary\": 256, "));

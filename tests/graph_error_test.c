@@ -79,9 +79,10 @@ static void first_error_is_kept(void **state) {
     graph_destroy(&g);
 }
 
-/* Every constructor with shapes that do not fit, one wrong thing at a time. The name of the op that
- * the error must begin with is returned. */
-static const char *record_wrong(graph *g, int which) {
+/* Every constructor with shapes, types or layouts that do not fit, one wrong thing at a time; rows
+ * and keys are states of the same shape in either layout. Returns the name of the op that the error
+ * must begin with, NULL past the last. */
+static const char *record_wrong(graph *g, variable *rows, variable *keys, int which) {
     tensor *m34 = input(g, SHAPE(3, 4)), *m43 = input(g, SHAPE(4, 3)), *v3 = input(g, SHAPE(3));
     tensor *x4 = input(g, SHAPE(2, 5, 4, 6)), *i25 = integers(g, SHAPE(2, 5));
     tensor *i2 = integers(g, SHAPE(2)), *i3 = integers(g, SHAPE(3)), *out[3];
@@ -200,17 +201,31 @@ static const char *record_wrong(graph *g, int which) {
     case 36:
         attention(g, NULL, x4, x4, x4, input(g, SHAPE(2, 5)), 1);
         return "attention";
+    case 37: /* keys that are not kept as keys: a backend would read another order */
+        attention_cached(g, x4, graph_variable(g, rows), graph_variable(g, rows), i2, i2, i2, i25,
+                         1);
+        return "attention_cached";
+    case 38:
+        attention_cached(g, x4, graph_variable(g, keys), graph_variable(g, keys), i2, i2, i2, i25,
+                         1);
+        return "attention_cached";
+    case 39:
+        unary(g, graph_variable(g, keys), UNARY_TANH, 0);
+        return "unary";
     default:
         return NULL;
     }
 }
 
-static void every_op_refuses_wrong_shapes(void **state) {
+static void every_op_refuses_what_does_not_fit(void **state) {
     (void)state;
     for (int i = 0;; i++) {
         octet_error error = {0};
         graph *g = new_graph();
-        const char *name = record_wrong(g, i);
+        variable rows = {.name = "rows", .rank = 4, .dim = {3, 32, 4, 6}, .kind = VARIABLE_STATE};
+        variable keys = rows;
+        keys.layout = LAYOUT_KEYS;
+        const char *name = record_wrong(g, &rows, &keys, i);
         if (name && (graph_check(g, &error) != OCTET_ERROR ||
                      strncmp(error.text, name, strlen(name)) != 0)) {
             fail_msg("wrong call %d of %s: \"%s\"", i, name, error.text);
@@ -227,7 +242,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_names_op_shapes_and_variable),
         cmocka_unit_test(first_error_is_kept),
-        cmocka_unit_test(every_op_refuses_wrong_shapes),
+        cmocka_unit_test(every_op_refuses_what_does_not_fit),
     };
     return cmocka_run_group_tests_name("graph errors", tests, NULL, NULL);
 }

@@ -136,6 +136,13 @@ static void sampler_cuts(void **state) {
         assert_int_equal(seen, 500);
     }
     assert_int_equal(sample(logits, (octet_sampling){0}, 0), 9);
+    /* two halves: the lower byte alone reaches 1/2 */
+    logits[7] = 0;
+    logits[8] = logits[6] = -1000;
+    count_draws(count, logits, (octet_sampling){.temperature = 1, .top_p = 0.5f}, 200);
+    assert_int_equal(count[7], 200);
+    count_draws(count, logits, (octet_sampling){.temperature = 1, .top_p = 0.51f}, 200);
+    assert_true(count[7] > 0 && count[9] > 0);
     logits[3] = 0;
     assert_int_equal(sample(logits, (octet_sampling){0}, 0), 3);
     assert_int_equal(sample(logits, (octet_sampling){.temperature = 1e-30f}, 0) % 6, 3);

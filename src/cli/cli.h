@@ -45,8 +45,11 @@ const char *cli_nearest(const char *word, const char *const *names, int n);
 /* The runtime that --threads and the environment ask for. */
 octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error *error);
 
-/* Makes a runtime and opens a model on it; name NULL is the bundled model "text". Both are NULL
- * after a failure. */
+/* Opens a model; name NULL is the bundled model "text". */
+octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **model,
+                       octet_error *error);
+
+/* Makes a runtime and opens a model on it as cli_model. Both are NULL after a failure. */
 octet_status cli_open(cli *c, const char *name, octet_runtime **runtime, octet_model **model,
                       octet_error *error);
 void cli_close(octet_runtime **runtime, octet_model **model);

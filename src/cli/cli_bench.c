@@ -46,6 +46,9 @@ static void report(void *context, const octet_bench_result *r) {
         run->found[i] |= !strncmp(r->name, run->names[i], strlen(run->names[i]));
     progress_clear(&run->cli->progress);
     if (!run->list) {
+        if (run->n_results == 1)
+            output_print(&run->cli->out, "%-14s %12s  %-14s %10s  %8s  peer\n", "name", "value",
+                         "unit", "bound", "ratio");
         print_row(&run->cli->out, r);
         return;
     }
@@ -86,10 +89,6 @@ static int run_all(bench_run *run, const char *configs, octet_error *error) {
     if (cli_runtime(c, 0, &runtime, error))
         return cli_fail(c, error);
     run->list = c->json ? json_array() : NULL;
-    if (!c->json)
-        output_print(&c->out, "%-14s %12s  %-14s %10s  %8s  peer\n", "name", "value", "unit",
-                     "bound", "ratio");
-    output_flush(&c->out);
     progress_show(&c->progress, "measuring ...");
     octet_status status = octet_bench(runtime, configs, (const char *const *)run->names,
                                       run->n_names, signals_defer(), report, run, error);

@@ -120,19 +120,18 @@ static void find_text(void *context, const char *name, const char *path) {
 static int describe(cli *c, const char *name, octet_runtime *runtime, octet_error *error) {
     octet_model *model = NULL;
     octet_model_info info;
-    int list = !name, found = 0;
-    octet_models_list(find_text, &found);
-    if (list && found)
-        name = "text";
-    octet_status status = name ? octet_model_open(&model, runtime, name, error) : OCTET_OK;
+    int list = !name, has_model = name != NULL;
+    if (list)
+        octet_models_list(find_text, &has_model);
+    octet_status status = has_model ? cli_model(name, runtime, &model, error) : OCTET_OK;
     if (status)
         return cli_fail(c, error);
-    if (name)
+    if (has_model)
         octet_model_info_get(model, &info);
     if (c->json)
-        print_json(c, runtime, list, name ? &info : NULL);
+        print_json(c, runtime, list, has_model ? &info : NULL);
     else
-        print(c, runtime, list, name ? &info : NULL);
+        print(c, runtime, list, has_model ? &info : NULL);
     octet_model_destroy(&model);
     return 0;
 }

@@ -56,8 +56,32 @@ tensor *record_tensor(graph *g, tensor_kind kind, dtype type, int rank, const in
     return t;
 }
 
+static int types_fit(graph *g, op kind, int n_inputs, tensor *const *inputs) {
+    for (int i = 0; i < n_inputs; i++) {
+        char text[160];
+        dtype wanted = op_integer_inputs(kind) >> i & 1 ? DTYPE_I32 : DTYPE_F32;
+        if (!inputs[i])
+            continue;
+        const tensor *owner = tensor_storage(inputs[i]);
+        int keys = owner->variable && owner->variable->layout == LAYOUT_KEYS;
+        int reads_keys = (kind == OP_STORE && i == 0) || (kind == OP_ATTENTION_CACHED && i == 1);
+        if (keys && !reads_keys) {
+            error_set(&g->error, OCTET_ERROR, "%s: %s is kept as keys, only attention reads it",
+                      op_name(kind), owner->name);
+            return 0;
+        }
+        if (inputs[i]->type == wanted)
+            continue;
+        error_set(&g->error, OCTET_ERROR, "%s: %s is %s, %s is needed", op_name(kind),
+                  tensor_describe(text, sizeof text, inputs[i]), dtype_name(inputs[i]->type),
+                  dtype_name(wanted));
+        return 0;
+    }
+    return 1;
+}
+
 node *record_node(graph *g, op kind, int n_inputs, tensor *const *inputs) {
-    if (g->error.code)
+    if (g->error.code || !types_fit(g, kind, n_inputs, inputs))
         return NULL;
     node *n = arena_alloc(&g->memory, sizeof *n);
     if (!n || !grow((void **)&g->nodes, g->n_nodes, &g->nodes_capacity)) {

@@ -126,6 +126,9 @@ struct node {
 
 const char *op_name(op op);
 
+/* Inputs that are i32, as bits of their index; all others are f32. */
+unsigned op_integer_inputs(op op);
+
 /* Why the op has no gradient, or NULL when it has one. */
 const char *op_no_gradient(op op);
 

@@ -24,6 +24,20 @@ const char *op_name(op kind) {
     return names[kind];
 }
 
+unsigned op_integer_inputs(op kind) {
+    static const unsigned bits[OP_COUNT] = {
+        [OP_GATHER] = 1u << 2,
+        [OP_SCATTER] = 1u << 1,
+        [OP_ATTENTION] = 1u << 3,
+        [OP_ATTENTION_GRAD] = 1u << 3,
+        [OP_ATTENTION_CACHED] = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6,
+        [OP_STORE] = 1u << 2 | 1u << 3 | 1u << 4,
+        [OP_CROSS_ENTROPY] = 1u << 1,
+        [OP_CROSS_ENTROPY_GRAD] = 1u << 1,
+    };
+    return bits[kind];
+}
+
 const char *op_no_gradient(op kind) {
     return reasons[kind];
 }
@@ -270,6 +284,11 @@ void attention_grad(graph *g, tensor **dq, tensor **dk, tensor **dv, tensor *q, 
     *dv = record_result(g, n, DTYPE_F32, 4, v->dim);
 }
 
+static int is_state(const tensor *t, variable_layout layout) {
+    const tensor *owner = tensor_storage(t);
+    return owner->kind == TENSOR_VARIABLE && owner->variable->layout == layout;
+}
+
 static int is_lane(const tensor *t, int64_t lanes) {
     return t && t->type == DTYPE_I32 && is_vector(t, lanes);
 }
@@ -281,6 +300,9 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
     if (!attention_shapes(q, keys, values) || keys->dim[1] % 32)
         return refuse(g, OP_ATTENTION_CACHED, q, keys,
                       "q[B,T,H,D] and keys, values[S,R,G,D], R a multiple of 32, are needed");
+    if (!is_state(keys, LAYOUT_KEYS) || !is_state(values, LAYOUT_ROWS))
+        return refuse(g, OP_ATTENTION_CACHED, keys, values,
+                      "states of layout KEYS and ROWS are needed");
     if (!is_lane(slot, q->dim[0]) || !is_lane(pos, q->dim[0]) || !is_lane(count, q->dim[0]) ||
         !is_rows(first, q))
         return refuse(g, OP_ATTENTION_CACHED, q, first, "slot, pos, count[B], first[B,T] needed");

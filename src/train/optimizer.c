@@ -129,12 +129,20 @@ schedule_point schedule_at(const config_train *c, int64_t step, int64_t steps) {
     return p;
 }
 
+/* 1 - beta^t: the correction of a mean that started at 0. Below 2^-60 the power no longer counts.
+ */
+static double correction(double beta, int64_t t) {
+    if (beta <= 0 || (double)t * exact_log2(beta) < -60)
+        return 1;
+    return 1 - exact_pow(beta, (double)t);
+}
+
 octet_status optimizer_upload(const optimizer *o, program *p, int64_t step, int64_t steps,
                               octet_error *error) {
     const config_train *c = o->config;
     schedule_point at = schedule_at(c, step, steps);
-    double corrected1 = 1 - exact_pow(c->beta1, (double)(step + 1));
-    double corrected2 = 1 - exact_pow(c->beta2, (double)(step + 1));
+    double corrected1 = correction(c->beta1, step + 1);
+    double corrected2 = correction(c->beta2, step + 1);
     float adam[8] = {(float)at.lr,
                      (float)c->beta1,
                      (float)c->beta2,

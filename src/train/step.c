@@ -132,6 +132,12 @@ static octet_status fill_rows(step_graph *s, octet_error *error) {
 octet_status step_create(step_graph **out, model *m, optimizer *o, int64_t batch,
                          int64_t micro_batches, octet_error *error) {
     *out = NULL;
+    int64_t context = m->config.context;
+    if (batch / micro_batches > INT32_MAX / context)
+        return error_set(
+            error, OCTET_ERROR,
+            "batch: %lld sequences of %lld bytes in a micro-batch are more than 2^31 bytes",
+            (long long)(batch / micro_batches), (long long)context);
     step_graph *s = calloc(1, sizeof *s);
     if (!s)
         return error_memory(error, "training step", sizeof *s);
