@@ -126,8 +126,9 @@ numbers() { # command, option, kind, below, above, good
     fails "$1 $2: twice" 1 "$2: given twice" "$1" "$2" "$6" "$2" "$6"
 }
 huge=99999999999999999999
-for command in train score generate info bench; do
-    numbers $command --threads whole 0 257 2
+numbers train --threads whole 0 257 2
+for command in score generate info bench; do
+    fails "$command --threads 0" 1 '--threads: "0" is not a whole number from 1 to 256' $command --threads 0
 done
 numbers train --steps whole 0 $huge 5
 numbers train --minutes real 0 inf 5

@@ -105,6 +105,9 @@ static void release(backend *b, variable *v) {
 }
 
 static octet_status allocate(backend *b, variable *v, octet_error *error) {
+    if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
+        return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
+                         dtype_name(v->type));
     size_t bytes = (size_t)variable_elements(v) * sizeof(float);
     cpu_memory *m = calloc(1, sizeof *m);
     v->memory = m;
@@ -213,16 +216,28 @@ static void refresh_form(const cpu_backend *cpu, const packed_form *form) {
     m->packed_version[form->transpose_b] = form->source->version + 1;
 }
 
-/* The packed form of b for a matrix product, made on first use; NULL with *status when memory is
- * out, or when b is not a parameter. */
+/* Whether b of a matrix product is a parameter as it stands, not one that is seen in another shape
+ * or that an earlier node of the program has changed. */
+static int is_packable(const cpu_program *p, const node *n) {
+    if (n->op != OP_MATMUL || n->params.matmul.transpose_a)
+        return 0;
+    const tensor *b = n->input[1], *owner = tensor_storage(b);
+    if (owner->kind != TENSOR_VARIABLE || owner->variable->kind != VARIABLE_PARAMETER ||
+        tensor_columns(b) != tensor_columns(owner))
+        return 0;
+    for (int i = 0; i < p->n_updated; i++)
+        if (p->updated[i] == owner->variable)
+            return 0;
+    return 1;
+}
+
+/* The packed form of b for a matrix product, made on first use; NULL when it has none, and with
+ * *status set when memory is out. */
 static const float *packed_form_of(cpu_program *p, const node *n, octet_status *status,
                                    octet_error *error) {
-    if (n->op != OP_MATMUL)
+    if (!is_packable(p, n))
         return NULL;
     const tensor *b = tensor_storage(n->input[1]);
-    if (b->kind != TENSOR_VARIABLE || b->variable->kind != VARIABLE_PARAMETER ||
-        n->params.matmul.transpose_a)
-        return NULL;
     packed_form form = {b->variable, n->params.matmul.transpose_b};
     cpu_memory *m = b->variable->memory;
     int64_t k, columns;
@@ -310,13 +325,25 @@ static void note_updated(cpu_program *p, const node *n) {
     }
 }
 
+static octet_status check_variables(const node *n, octet_error *error) {
+    for (int k = 0; k < n->n_inputs; k++) {
+        const tensor *owner = n->input[k] ? tensor_storage(n->input[k]) : NULL;
+        if (owner && owner->variable && !owner->variable->memory)
+            return error_set(error, OCTET_ERROR, "%s: %s has no memory", op_name(n->op),
+                             owner->variable->name);
+    }
+    return OCTET_OK;
+}
+
 /* Resolves one node: pointers, packed form, workspace, tasks of each phase. */
 static octet_status resolve_node(cpu_program *p, const cpu_backend *cpu, int i, size_t *workspace,
                                  octet_error *error) {
     const node *n = p->plan->nodes[i];
     const cpu_op *row = p->rows[i];
     cpu_call *c = &p->calls[i];
-    octet_status status = OCTET_OK;
+    octet_status status = check_variables(n, error);
+    if (status)
+        return status;
     c->node = n;
     c->kernels = cpu->kernels;
     c->blas = cpu->blas;

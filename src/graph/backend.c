@@ -21,8 +21,8 @@ void backend_release(backend *b, variable *v) {
 static octet_status check_range(const variable *v, int64_t first, int64_t n, octet_error *error) {
     int64_t all = variable_elements(v);
     if (first < 0 || n < 0 || first > all || n > all - first)
-        return error_set(error, OCTET_ERROR, "%s: elements %lld to %lld are outside its %lld",
-                         v->name, (long long)first, (long long)(first + n), (long long)all);
+        return error_set(error, OCTET_ERROR, "%s: %lld elements from %lld are outside its %lld",
+                         v->name, (long long)n, (long long)first, (long long)all);
     return OCTET_OK;
 }
 

@@ -42,6 +42,14 @@ static int grow(void **list, int n, int *capacity) {
 tensor *record_tensor(graph *g, tensor_kind kind, dtype type, int rank, const int64_t *dim) {
     if (g->error.code)
         return NULL;
+    int fits = rank >= 1 && rank <= TENSOR_MAX_RANK;
+    for (int i = 0; i < rank && fits; i++)
+        fits = dim[i] >= 0;
+    if (!fits) {
+        error_set(&g->error, OCTET_ERROR, "tensor: rank %d is not 1 to %d or a size is negative",
+                  rank, TENSOR_MAX_RANK);
+        return NULL;
+    }
     tensor *t = arena_alloc(&g->memory, sizeof *t);
     if (!t || !grow((void **)&g->tensors, g->n_tensors, &g->tensors_capacity)) {
         error_memory(&g->error, "graph", sizeof *t);

@@ -17,7 +17,14 @@
 #define LINE_BYTES 1024 /* longer lines are none of ours */
 
 enum { WIDTH = 860, HEIGHT = 460, LEFT = 64, RIGHT = 790, TOP = 72, BOTTOM = 400 };
-enum { BUCKETS = 200, SMOOTH_POINTS = 300, VALID_POINTS = 200, MOST_DOTS = 60, MOST_TICKS = 12 };
+enum {
+    MOST_EACH = 400,
+    BUCKETS = 200,
+    SMOOTH_POINTS = 300,
+    VALID_POINTS = 200,
+    MOST_DOTS = 60,
+    MOST_TICKS = 12
+};
 
 /* One line of the log. */
 typedef struct sample {
@@ -138,7 +145,7 @@ static void include(range *r, double value) {
 }
 
 /* Both axes. The first steps, at up to 8 bits, would press everything else to the floor: the top is
- * where the smoothed course stands after 2% of the run; what lies above is cut off. */
+ * where the smoothed course stands after 5% of the run; what lies above is cut off. */
 static void choose_ranges(curves *c) {
     const series *s = &c->steps, *v = &c->valid;
     range y = {INFINITY, -INFINITY};
@@ -147,7 +154,7 @@ static void choose_ranges(curves *c) {
     for (size_t i = 0; i < s->n; i++) {
         include(&c->x, x_of(c, &s->list[i]));
         y.low = s->list[i].bpb < y.low ? s->list[i].bpb : y.low;
-        if (i >= s->n / 50)
+        if (i >= s->n / 20)
             include(&y, s->list[i].smooth);
     }
     for (size_t i = 0; i < v->n; i++) {
@@ -294,7 +301,7 @@ static void extremes(const series *s, size_t b, size_t *low, size_t *high) {
 static void put_each(drawing *d, const curves *c) {
     const series *s = &c->steps;
     size_t low, high;
-    if (s->n <= 2 * BUCKETS) {
+    if (s->n <= MOST_EACH) {
         put(d, "<path class=\"line each\" d=\"M");
         for (size_t i = 0; i < s->n; i++)
             put_point(d, c, &s->list[i], s->list[i].bpb, i == 0);
@@ -342,9 +349,10 @@ static void put_dots(drawing *d, const curves *c) {
     }
 }
 
-static void put_legend(drawing *d) {
-    put(d, "<path class=\"line each\" d=\"M442 42l5 -5 6 8 6 -7 5 4\"/>"
-           "<text class=\"dim\" x=\"472\" y=\"46\">each step</text>\n"
+static void put_legend(drawing *d, int is_band) {
+    put(d, is_band ? "<path class=\"band\" d=\"M442 36h22v12h-22Z\"/>"
+                   : "<path class=\"line each\" d=\"M442 42l5 -5 6 8 6 -7 5 4\"/>");
+    put(d, "<text class=\"dim\" x=\"472\" y=\"46\">each step</text>\n"
            "<path class=\"line train\" stroke-width=\"2\" d=\"M546 42h22\"/>"
            "<text class=\"dim\" x=\"576\" y=\"46\">training, smoothed</text>\n"
            "<path class=\"line valid\" stroke-width=\"2\" d=\"M704 42h22\"/>"
@@ -399,7 +407,7 @@ static void put_picture(drawing *d, const curves *c) {
         return;
     }
     put_title(d, c);
-    put_legend(d);
+    put_legend(d, c->steps.n > MOST_EACH);
     put_axes(d, c);
     put(d,
         "<clipPath id=\"frame\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n"
