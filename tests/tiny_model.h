@@ -4,7 +4,7 @@
 #define TESTS_TINY_MODEL_H
 
 #include "cpu/cpu_backend.h"
-#include "model/model.h"
+#include "model/hierarchy.h"
 
 enum {
     TINY_FLAT,

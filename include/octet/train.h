@@ -18,18 +18,18 @@ typedef struct octet_train_params {
     const char *const
         *valid; /* files for validation; none: a held-out tail of each training file */
     int n_valid;
-    const char *config; /* path of the configuration; may be NULL when resuming */
-    const char *out;    /* directory of the run; made if missing */
-    int64_t steps;      /* steps in all; 0: from the configuration, or from minutes */
-    double minutes;     /* > 0: fixes the number of steps after 20 measured ones, and stores it */
-    int batch;          /* sequences a step; 0: the configuration's */
-    double lr;          /* peak learning rate; 0: the configuration's */
-    int64_t warmup;     /* steps; -1: the configuration's */
-    uint64_t seed;
-    int resume;               /* go on from out/last.safetensors; without one start at 0 */
-    int64_t valid_every;      /* steps between validations; 0: about 20 a run */
-    int64_t valid_bytes;      /* bytes of each validation; 0: 262,144 */
-    double save_seconds;      /* time between checkpoints; 0: 60 */
+    const char *config;  /* path of the configuration; may be NULL when resuming */
+    const char *out;     /* directory of the run; made if missing */
+    int64_t steps;       /* steps in all; 0: from the configuration, or from minutes */
+    double minutes;      /* > 0: fixes the number of steps after 20 measured ones, and stores it */
+    int batch;           /* sequences a step; 0: the configuration's */
+    double lr;           /* peak learning rate; 0: the configuration's */
+    int64_t warmup;      /* steps; -1: the configuration's */
+    uint64_t seed;       /* 0 when resuming: the run's own */
+    int resume;          /* go on from out/last.safetensors; without one start at 0 */
+    int64_t valid_every; /* steps between validations; 0: about 20 a run */
+    int64_t valid_bytes; /* bytes of each validation; 0: 262,144 */
+    double save_seconds; /* time between checkpoints; 0: 60 */
     const volatile int *stop; /* non-zero: finish the step, save, return OCTET_STOPPED */
 } octet_train_params;
 

@@ -2,7 +2,7 @@
 #ifndef API_API_H
 #define API_API_H
 
-#include "model/model.h"
+#include "model/hierarchy.h"
 #include "octet/octet.h"
 
 struct octet_runtime {

@@ -205,7 +205,7 @@ static octet_status bench_train(const bench *b, const char *name, const char *fi
     if (!status)
         status = optimizer_create(&o, &m->params, &m->config.train, error);
     if (!status)
-        status = step_create(&s, m, &o, c.train.batch, 1, error);
+        status = step_create(&s, m, &o, c.train.batch, c.train.micro_batches, error);
     if (!status)
         status = time_steps(s, &c, &best, error);
     if (!status) {

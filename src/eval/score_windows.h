@@ -6,7 +6,7 @@
 #ifndef EVAL_SCORE_WINDOWS_H
 #define EVAL_SCORE_WINDOWS_H
 
-#include "model/model.h"
+#include "model/hierarchy.h"
 #include "octet/score.h"
 
 /* As octet_score; wanted may be NULL. The graph is recorded for this call: a few windows cost

@@ -8,7 +8,7 @@
 #ifndef INFER_SESSION_CORE_H
 #define INFER_SESSION_CORE_H
 
-#include "model/model.h"
+#include "model/hierarchy.h"
 #include "octet/session.h"
 
 #define SESSION_MAX_STREAMS 4096

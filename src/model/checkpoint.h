@@ -7,7 +7,7 @@
 #ifndef MODEL_CHECKPOINT_H
 #define MODEL_CHECKPOINT_H
 
-#include "model/model.h"
+#include "model/hierarchy.h"
 #include "model/safetensors.h"
 
 #define CHECKPOINT_VERSION "1"

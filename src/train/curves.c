@@ -18,11 +18,11 @@
 
 enum { WIDTH = 860, HEIGHT = 460, LEFT = 64, RIGHT = 790, TOP = 72, BOTTOM = 400 };
 enum {
-    MOST_EACH = 400,
-    BUCKETS = 200,
-    SMOOTH_POINTS = 300,
-    VALID_POINTS = 200,
-    MOST_DOTS = 60,
+    MOST_EACH = 400,     /* steps drawn one by one; more become a band of ... */
+    BUCKETS = 200,       /* ... so many parts */
+    SMOOTH_POINTS = 300, /* of the smoothed line */
+    VALID_POINTS = 200,  /* of the validation line */
+    MOST_DOTS = 60,      /* validations drawn as dots too */
     MOST_TICKS = 12
 };
 

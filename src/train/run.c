@@ -25,6 +25,7 @@ typedef struct run {
     void *context;
     backend *backend;
     config config;
+    uint64_t seed;
     data *data;
     trainer *trainer;
     run_log log;
@@ -85,6 +86,18 @@ static octet_status read_stored_config(config *c, const char *path, octet_error 
     return status;
 }
 
+static octet_status read_stored_seed(uint64_t *seed, const char *path, octet_error *error) {
+    safetensors *st = NULL;
+    octet_status status = safetensors_open(&st, path, error);
+    const char *text = status ? NULL : safetensors_metadata(st, "seed");
+    if (!status && !text)
+        status = error_set(error, OCTET_CORRUPT, "%s: is no training run's: holds no seed", path);
+    if (!status)
+        *seed = strtoull(text, NULL, 10);
+    safetensors_close(&st);
+    return status;
+}
+
 static octet_status override(run *r, octet_error *error) {
     const octet_train_params *p = r->p;
     config_train *c = &r->config.train;
@@ -109,9 +122,16 @@ static octet_status override(run *r, octet_error *error) {
     return OCTET_OK;
 }
 
-/* The configuration: the file's, or when a run goes on without one the checkpoint's. */
+/* The configuration: the file's, or when a run goes on without one the checkpoint's. Its seed
+ * likewise. */
 static octet_status open_config(run *r, int going_on, octet_error *error) {
     octet_status status;
+    r->seed = r->p->seed;
+    if (going_on && !r->seed) {
+        status = read_stored_seed(&r->seed, r->last, error);
+        if (status)
+            return status;
+    }
     if (r->p->config)
         status = config_read(&r->config, r->p->config, error);
     else if (going_on)
@@ -137,6 +157,17 @@ static octet_status open_paths(run *r, int *going_on, octet_error *error) {
     return OCTET_OK;
 }
 
+static octet_status check_size(const run *r, octet_error *error) {
+    uint64_t bytes = data_train_bytes(r->data);
+    int64_t patch = config_unit_bytes(&r->config, 0);
+    if (bytes >= (uint64_t)patch)
+        return OCTET_OK;
+    return error_set(error, OCTET_ERROR,
+                     "%s: %" PRIu64 " bytes to train on are less than one patch of %" PRId64
+                     " bytes",
+                     r->p->n_data ? r->p->data[0] : "data", bytes, patch);
+}
+
 static octet_status open_run(run *r, octet_error *error) {
     int going_on = 0;
     octet_status status = open_paths(r, &going_on, error);
@@ -144,11 +175,13 @@ static octet_status open_run(run *r, octet_error *error) {
         status = open_config(r, going_on, error);
     if (!status)
         status = data_open(&r->data, r->p->data, (size_t)r->p->n_data, r->p->valid,
-                           (size_t)r->p->n_valid, r->config.context, r->p->seed, error);
+                           (size_t)r->p->n_valid, r->config.context, r->seed, error);
+    if (!status)
+        status = check_size(r, error);
     int64_t steps = r->p->minutes > 0 ? STEPS_UNKNOWN : r->config.train.steps;
     if (!status)
         status =
-            trainer_create(&r->trainer, r->backend, &r->config, r->data, r->p->seed, steps, error);
+            trainer_create(&r->trainer, r->backend, &r->config, r->data, r->seed, steps, error);
     if (!status && going_on)
         status = trainer_load(r->trainer, r->last, error);
     if (!status)

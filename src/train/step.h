@@ -7,7 +7,7 @@
 #ifndef TRAIN_STEP_H
 #define TRAIN_STEP_H
 
-#include "model/model.h"
+#include "model/hierarchy.h"
 #include "train/optimizer.h"
 
 typedef struct step_graph step_graph;

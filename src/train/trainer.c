@@ -130,13 +130,31 @@ static octet_status same_text(const safetensors *st, const char *path, const cha
                      text ? text : "not stated", wanted);
 }
 
+/* The configuration of a run must be the one it began with; the message shows where they part. */
+static octet_status same_config(const trainer *t, const safetensors *st, const char *path,
+                                octet_error *error) {
+    const char *stored = safetensors_metadata(st, "config"), *own = t->live->text;
+    size_t at = 0, key = 0;
+    if (!stored)
+        return error_set(error, OCTET_CORRUPT, "%s: holds no configuration", path);
+    for (; stored[at] && stored[at] == own[at]; at++)
+        if (own[at] == ',' || own[at] == '{')
+            key = at + 1;
+    if (!stored[at] && !own[at])
+        return OCTET_OK;
+    return error_set(error, OCTET_ERROR,
+                     "%s: the run began with another configuration: it has %.40s where this has "
+                     "%.40s",
+                     path, stored + key, own + key);
+}
+
 static octet_status load_state(trainer *t, const safetensors *st, const char *path,
                                octet_error *error) {
     char seed[32], content[32];
     int64_t step = 0, steps = 0, bytes = 0;
     snprintf(seed, sizeof seed, "%" PRIu64, t->seed);
     snprintf(content, sizeof content, "%016" PRIx64, data_fingerprint(t->data));
-    octet_status status = same_text(st, path, "config", t->live->text, error);
+    octet_status status = same_config(t, st, path, error);
     if (!status)
         status = same_text(st, path, "seed", seed, error);
     if (!status)

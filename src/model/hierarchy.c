@@ -1,5 +1,5 @@
-/* model.c: see model.h. */
-#include "model/model.h"
+/* hierarchy.c: see hierarchy.h. */
+#include "model/hierarchy.h"
 
 #include <stdio.h>
 #include <stdlib.h>

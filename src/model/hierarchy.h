@@ -1,10 +1,11 @@
-/* model.h: the hierarchy put together from a configuration: levels, weights, and the whole forward.
+/* hierarchy.h: the levels put together from a configuration: levels, weights, and the whole
+ * forward.
  *
  * Levels run from the outermost to the bytes. Two ways to run them share every line of the layers:
  * one graph over whole windows (training, scoring), and one graph per level over rows of many
  * streams (sessions). */
-#ifndef MODEL_MODEL_H
-#define MODEL_MODEL_H
+#ifndef MODEL_HIERARCHY_H
+#define MODEL_HIERARCHY_H
 
 #include "global/global.h"
 #include "local/local.h"
