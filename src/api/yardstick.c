@@ -15,6 +15,7 @@
 typedef struct yard_worker {
     pthread_t thread;
     peak_function *peak;
+    read_function *read;
     const float *data; /* NULL: measure multiply-adds */
     size_t n;
     double rate;
@@ -26,37 +27,37 @@ static double seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Independent chains, so that loads and not additions are the limit. */
-static float read_all(const float *data, size_t n) {
-    float sum[64] = {0};
-    for (size_t i = 0; i + 64 <= n; i += 64)
-        for (int k = 0; k < 64; k++)
-            sum[k] += data[i + (size_t)k];
-    for (int k = 1; k < 64; k++)
-        sum[0] += sum[k];
-    return sum[0];
-}
-
 static void *yard_run(void *context) {
     yard_worker *w = context;
     volatile float keep;
-    float sink;
+    float sink = 0;
     for (int round = 0; round < ROUNDS; round++) {
         double work, t = seconds();
         if (w->data) {
             size_t passes = 1 + ((size_t)1 << 26) / (w->n + 1);
             for (size_t i = 0; i < passes; i++)
-                keep = read_all(w->data, w->n);
+                w->read(w->data, w->n, &sink);
             work = (double)passes * (double)w->n * sizeof *w->data;
         } else {
             work = w->peak(4000000, &sink);
-            keep = sink;
         }
+        keep = sink;
         (void)keep;
         double rate = work / (seconds() - t);
         w->rate = rate > w->rate ? rate : w->rate;
     }
     return NULL;
+}
+
+static void choose(yard_worker *w, const char *isa) {
+    w->peak = peak_c;
+    w->read = read_c;
+#if defined(__x86_64__)
+    if (!strcmp(isa, "avx2") || !strcmp(isa, "avx512")) {
+        w->peak = isa[3] == '2' ? peak_avx2 : peak_avx512;
+        w->read = isa[3] == '2' ? read_avx2 : read_avx512;
+    }
+#endif
 }
 
 static double run_all(const backend *cpu, const float *data, size_t n) {
@@ -66,9 +67,7 @@ static double run_all(const backend *cpu, const float *data, size_t n) {
     yard_worker *w = calloc((size_t)threads, sizeof *w);
     double sum = 0;
     for (int i = 0; w && i < threads; i++) {
-        w[i].peak = !strcmp(isa, "avx512") ? peak_avx512
-                    : !strcmp(isa, "avx2") ? peak_avx2
-                                           : peak_c;
+        choose(&w[i], isa);
         w[i].n = n / (size_t)threads;
         w[i].data = data ? data + (size_t)i * w[i].n : NULL;
         if (pthread_create(&w[i].thread, NULL, yard_run, &w[i]))

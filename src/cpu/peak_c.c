@@ -15,3 +15,13 @@ double peak_c(int64_t rounds, float *sink) {
         *sink += chain[i];
     return (double)rounds * CHAINS * 2;
 }
+
+void read_c(const float *data, size_t n, float *sink) {
+    float sum[64] = {0};
+    for (size_t i = 0; i + 64 <= n; i += 64)
+        for (int k = 0; k < 64; k++)
+            sum[k] += data[i + (size_t)k];
+    for (int k = 1; k < 64; k++)
+        sum[0] += sum[k];
+    *sink = sum[0];
+}

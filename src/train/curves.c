@@ -202,11 +202,9 @@ static void flush(drawing *d) {
     d->n = 0;
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-static void
-put(drawing *d, const char *format, ...) {
+static void put(drawing *d, const char *format, ...) ERROR_FORMAT(2, 3);
+
+static void put(drawing *d, const char *format, ...) {
     char text[2048]; /* more than any one piece */
     va_list arguments;
     va_start(arguments, format);
