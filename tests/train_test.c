@@ -61,9 +61,10 @@ static void place_create(place *p, const char *method, int micro_batches, int st
 }
 
 static void remove_run(const place *p) {
-    static const char *const names[] = {"last.safetensors", "best.safetensors", "log.jsonl"};
+    static const char *const names[] = {"last.safetensors", "best.safetensors", "log.jsonl",
+                                        "curves.svg"};
     char path[160];
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/%s", p->run, names[i]);
         unlink(path);
     }

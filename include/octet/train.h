@@ -1,9 +1,9 @@
 /* train.h: training a model on raw bytes.
  *
  * A run is a directory: last.safetensors (everything needed to go on), best.safetensors (the
- * weights with the lowest validation loss), log.jsonl. Equal arguments give equal checkpoints, to
- * the bit, for any number of threads and any instruction set; a run stopped and resumed equals one
- * that was not. */
+ * weights with the lowest validation loss), log.jsonl, curves.svg. Equal arguments give equal
+ * checkpoints, to the bit, for any number of threads and any instruction set; a run stopped and
+ * resumed equals one that was not. */
 #ifndef OCTET_TRAIN_H
 #define OCTET_TRAIN_H
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "eval/score_windows.h"
 #include "model/checkpoint.h"
+#include "train/curves.h"
 #include "train/run_log.h"
 #include "train/trainer.h"
 
@@ -29,7 +30,7 @@ typedef struct run {
     data *data;
     trainer *trainer;
     run_log log;
-    char last[4096], best[4096];
+    char last[4096], best[4096], curves[4096];
     double started, saved_at, step_seconds; /* step_seconds: mean of late steps */
     int64_t started_step;
     int save_failed;
@@ -149,6 +150,7 @@ static octet_status open_paths(run *r, int *going_on, octet_error *error) {
         return error_set(error, OCTET_ERROR, "%.64s...: path too long", out);
     snprintf(r->last, sizeof r->last, "%s/last.safetensors", out);
     snprintf(r->best, sizeof r->best, "%s/best.safetensors", out);
+    snprintf(r->curves, sizeof r->curves, "%s/curves.svg", out);
     *going_on = access(r->last, F_OK) == 0;
     if (*going_on && !r->p->resume)
         return error_set(
@@ -243,13 +245,14 @@ static octet_status validate(run *r, octet_error *error) {
         return status;
     double bpb = bits / bytes;
     int improves = t->best_bits == 0 || bpb < t->best_bits;
-    if (improves)
-        t->best_bits = bpb;
+    octet_error e = {0};
     if (improves) {
-        octet_error e = {0};
+        t->best_bits = bpb;
         keep_or_warn(r, checkpoint_write(t->eval, NULL, NULL, 0, 0, r->best, &e), &e);
     }
     run_log_validation(&r->log, t->step, bpb);
+    if (curves_write(r->log.path, r->curves, &e))
+        tell(r, OCTET_TRAIN_WARNING, 0, NULL, e.text);
     tell(r, OCTET_TRAIN_VALIDATED, bpb, NULL, NULL);
     return OCTET_OK;
 }

@@ -130,22 +130,30 @@ static octet_status same_text(const safetensors *st, const char *path, const cha
                      text ? text : "not stated", wanted);
 }
 
-/* The configuration of a run must be the one it began with; the message shows where they part. */
+/* The configuration of a run must be the one it began with. Both are compared as this program
+ * writes them, so that a key which is newer than the run counts with its default; the message shows
+ * where they part. */
 static octet_status same_config(const trainer *t, const safetensors *st, const char *path,
                                 octet_error *error) {
-    const char *stored = safetensors_metadata(st, "config"), *own = t->live->text;
+    const char *text = safetensors_metadata(st, "config"), *own = t->live->text;
     size_t at = 0, key = 0;
-    if (!stored)
+    config c;
+    if (!text)
         return error_set(error, OCTET_CORRUPT, "%s: holds no configuration", path);
+    octet_status status = config_parse(&c, text, strlen(text), path, error);
+    char *stored = status ? NULL : config_text(&c);
+    if (!stored)
+        return status ? status : error_memory(error, path, (double)strlen(text));
     for (; stored[at] && stored[at] == own[at]; at++)
         if (own[at] == ',' || own[at] == '{')
             key = at + 1;
-    if (!stored[at] && !own[at])
-        return OCTET_OK;
-    return error_set(error, OCTET_ERROR,
-                     "%s: the run began with another configuration: it has %.40s where this has "
-                     "%.40s",
-                     path, stored + key, own + key);
+    if (stored[at] || own[at])
+        status = error_set(error, OCTET_ERROR,
+                           "%s: the run began with another configuration: it has %.40s where this "
+                           "has %.40s",
+                           path, stored + key, own + key);
+    free(stored);
+    return status;
 }
 
 static octet_status load_state(trainer *t, const safetensors *st, const char *path,
