@@ -79,8 +79,7 @@ static void round_trip(void **state) {
     }
 }
 
-/* --- damage
- * --------------------------------------------------------------------------------------- */
+/* --- damage */
 
 static file_bytes whole_file(void) {
     octet_error error = {0};
@@ -124,8 +123,7 @@ static void flipped(void **state) {
     file_close(&whole);
 }
 
-/* --- well-formed files that mean something wrong
- * -------------------------------------------------- */
+/* --- well-formed files that mean something wrong */
 
 typedef struct forgery {
     const char *drop;                      /* tensor to leave out */

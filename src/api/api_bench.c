@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/api.h"
 #include "api/yardstick.h"
+#include "base/clock.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/matmul_blas.h"
 #include "model/checkpoint.h"
@@ -27,12 +27,6 @@ typedef struct bench {
     void *context;
 } bench;
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int wanted(const bench *b, const char *name) {
     if (b->stop && *b->stop)
         return 0;
@@ -46,8 +40,7 @@ static void report(const bench *b, octet_bench_result result) {
     b->report(b->context, &result);
 }
 
-/* --- matrix product against OpenBLAS
- * -------------------------------------------------------------- */
+/* --- matrix product against OpenBLAS */
 
 typedef struct product {
     params store;
@@ -110,16 +103,16 @@ static octet_status bench_product(const bench *b, backend *cpu, const matmul_bla
     int repeat = 1 + 4096 / m, ways = m == 1 ? 4 : 2;
     double ours = 1e30, peer = 1e30;
     for (int round = 0; round < 12 && !status; round++) {
-        double t = seconds();
+        double t = clock_seconds();
         for (int i = 0; i < repeat && !status; i++)
             status = program_run(p.p, error);
-        t = (seconds() - t) / repeat;
+        t = (clock_seconds() - t) / repeat;
         ours = t < ours ? t : ours;
         for (int way = 0; way < ways && blas; way++) {
-            t = seconds();
+            t = clock_seconds();
             for (int i = 0; i < repeat; i++)
                 peer_product(blas, &p, way);
-            t = (seconds() - t) / repeat;
+            t = (clock_seconds() - t) / repeat;
             peer = t < peer ? t : peer;
         }
     }
@@ -154,8 +147,7 @@ static octet_status bench_products(const bench *b, octet_error *error) {
     return status;
 }
 
-/* --- training and generating
- * ---------------------------------------------------------------------- */
+/* --- training and generating */
 
 static octet_status read_config(config *c, const bench *b, const char *file, octet_error *error) {
     char path[4096];
@@ -181,9 +173,9 @@ static octet_status time_steps(step_graph *s, const config *c, double *best, oct
             step_set_window(s, k, bytes, c->context);
         }
         step_result result;
-        double t = seconds();
+        double t = clock_seconds();
         status = step_run(s, step, 1000, &result, error);
-        t = seconds() - t;
+        t = clock_seconds() - t;
         *best = t < *best ? t : *best;
     }
     free(bytes);
@@ -224,7 +216,7 @@ static octet_status time_generation(octet_session *session, int64_t n, double *b
     octet_status status = OCTET_OK;
     *best = 1e30;
     for (int round = 0; round < 4 && !status; round++) {
-        double t = seconds();
+        double t = clock_seconds();
         for (int64_t i = 0; i < n && !status; i++) {
             uint8_t byte;
             status = octet_session_sample(session, 0, &sampling, &byte, error);
@@ -232,7 +224,7 @@ static octet_status time_generation(octet_session *session, int64_t n, double *b
             if (!status)
                 status = octet_session_feed(session, &feed, 1, error);
         }
-        t = seconds() - t;
+        t = clock_seconds() - t;
         *best = t < *best ? t : *best;
     }
     return status;

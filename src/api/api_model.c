@@ -13,8 +13,7 @@
 #define SUFFIX ".safetensors"
 #define PATH_BYTES 4096
 
-/* --- where bundled models are
- * --------------------------------------------------------------------- */
+/* --- where bundled models are */
 
 /* Directory number `index` that may hold bundled models; NULL after the last. */
 static const char *models_directory(int index, char *buffer) {
@@ -115,8 +114,7 @@ void octet_models_list(void (*visit)(void *context, const char *name, const char
             list_directory(dir, visit, context);
 }
 
-/* --- models
- * --------------------------------------------------------------------------------------- */
+/* --- models */
 
 static octet_status wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
                          octet_error *error) {

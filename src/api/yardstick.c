@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/peak.h"
 
@@ -21,18 +21,12 @@ typedef struct yard_worker {
     double rate;
 } yard_worker;
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void *yard_run(void *context) {
     yard_worker *w = context;
     volatile float keep;
     float sink = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        double work, t = seconds();
+        double work, t = clock_seconds();
         if (w->data) {
             size_t passes = 1 + ((size_t)1 << 26) / (w->n + 1);
             for (size_t i = 0; i < passes; i++)
@@ -43,7 +37,7 @@ static void *yard_run(void *context) {
         }
         keep = sink;
         (void)keep;
-        double rate = work / (seconds() - t);
+        double rate = work / (clock_seconds() - t);
         w->rate = rate > w->rate ? rate : w->rate;
     }
     return NULL;

@@ -1,4 +1,4 @@
-/* cpu_backend.c: variables in host memory, and the executor.
+/* cpu_backend.c: the executor.
  *
  * Compiling resolves every pointer, task count and workspace once, so that a run is a walk over
  * stages: all tasks of a stage's phase go to the pool as one set, or run inline where they are too
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cache_layout.h"
+#include "cpu/cpu_memory.h"
 #include "cpu/matmul_blas.h"
 #include "graph/plan.h"
 
@@ -29,12 +29,6 @@ typedef struct stage_phase {
     int phase, begin, end; /* nodes of the stage */
     int n_tasks;           /* in all; 1: inline */
 } stage_phase;
-
-/* A packed form that must follow its parameter. */
-typedef struct packed_form {
-    const variable *source;
-    int transpose_b;
-} packed_form;
 
 typedef struct cpu_program {
     program base;
@@ -61,8 +55,7 @@ static const cpu_op *const op_rows[OP_COUNT] = {
 #undef NONE
 };
 
-/* --- splitting work
- * ------------------------------------------------------------------------------- */
+/* --- splitting work */
 
 /* Lane operations that are worth a second thread: about 4 microseconds of AVX-512. */
 #define WORTH_A_THREAD 160e3
@@ -91,130 +84,7 @@ void cpu_range(int64_t units, int64_t grain, int task, int n_tasks, int64_t *beg
     *end = to < units ? to : units;
 }
 
-/* --- variables
- * ------------------------------------------------------------------------------------ */
-
-static void release(backend *b, variable *v) {
-    (void)b;
-    cpu_memory *m = v->memory;
-    free(m->data);
-    free(m->packed[0]);
-    free(m->packed[1]);
-    free(m);
-    v->memory = NULL;
-}
-
-static octet_status allocate(backend *b, variable *v, octet_error *error) {
-    if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
-        return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
-                         dtype_name(v->type));
-    size_t bytes = (size_t)variable_elements(v) * sizeof(float);
-    cpu_memory *m = calloc(1, sizeof *m);
-    v->memory = m;
-    if (m && (m->data = memory_aligned(bytes)))
-        return OCTET_OK;
-    if (m)
-        release(b, v);
-    return error_memory(error, v->name, (double)bytes);
-}
-
-static float widen(uint16_t half) {
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* Rounds to nearest, ties to even; NaN stays NaN. */
-static uint16_t narrow(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-static octet_status write_variable(backend *b, variable *v, int64_t first, int64_t n,
-                                   const void *data, octet_error *error) {
-    (void)b;
-    (void)error;
-    const cpu_memory *m = v->memory;
-    float *values = m->data;
-    const unsigned char *bytes = data;
-    if (v->type == DTYPE_BF16) {
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t half;
-            memcpy(&half, bytes + 2 * i, sizeof half);
-            values[first + i] = widen(half);
-        }
-    } else if (v->layout == LAYOUT_KEYS) {
-        cache_keys_write(values, v->dim, first, n, data);
-    } else if (n > 0) {
-        memcpy(values + first, bytes, (size_t)n * sizeof *values);
-    }
-    return OCTET_OK;
-}
-
-static octet_status read_variable(backend *b, const variable *v, int64_t first, int64_t n,
-                                  void *data, octet_error *error) {
-    (void)b;
-    (void)error;
-    const cpu_memory *m = v->memory;
-    const float *values = m->data;
-    unsigned char *bytes = data;
-    if (v->type == DTYPE_BF16) {
-        for (int64_t i = 0; i < n; i++) {
-            uint16_t half = narrow(values[first + i]);
-            memcpy(bytes + 2 * i, &half, sizeof half);
-        }
-    } else if (v->layout == LAYOUT_KEYS) {
-        cache_keys_read(values, v->dim, first, n, data);
-    } else if (n > 0) {
-        memcpy(bytes, values + first, (size_t)n * sizeof *values);
-    }
-    return OCTET_OK;
-}
-
-/* --- packed forms
- * --------------------------------------------------------------------------------- */
-
-typedef struct pack_job {
-    const cpu_backend *cpu;
-    const variable *source;
-    int64_t k, n;
-    int transpose_b, n_tasks;
-} pack_job;
-
-static void pack_task(void *context, int index, int lane) {
-    (void)lane;
-    const pack_job *job = context;
-    const cpu_memory *m = job->source->memory;
-    int64_t begin, end;
-    cpu_range((job->n + 31) / 32, 1, index, job->n_tasks, &begin, &end);
-    matmul_pack(&job->cpu->kernels->matmul, m->packed[job->transpose_b], m->data, job->k, job->n,
-                job->transpose_b, begin, end);
-}
-
-static void form_sizes(const packed_form *form, int64_t *k, int64_t *n) {
-    const variable *v = form->source;
-    int64_t columns = v->dim[v->rank - 1], rows = variable_elements(v) / columns;
-    *k = form->transpose_b ? columns : rows;
-    *n = form->transpose_b ? rows : columns;
-}
-
-static void refresh_form(const cpu_backend *cpu, const packed_form *form) {
-    cpu_memory *m = form->source->memory;
-    if (m->packed_version[form->transpose_b] == form->source->version + 1)
-        return;
-    pack_job job = {cpu, form->source, 0, 0, form->transpose_b, 1};
-    form_sizes(form, &job.k, &job.n);
-    int64_t panels = (job.n + 31) / 32;
-    int wanted = 2 * pool_threads(cpu->threads);
-    if (job.k * job.n > 65536)
-        job.n_tasks = panels < wanted ? (int)panels : wanted;
-    pool_run(cpu->threads, pack_task, &job, job.n_tasks);
-    m->packed_version[form->transpose_b] = form->source->version + 1;
-}
+/* --- packed forms */
 
 /* Whether b of a matrix product is a parameter as it stands, not one that is seen in another shape
  * or that an earlier node of the program has changed. */
@@ -237,26 +107,18 @@ static const float *packed_form_of(cpu_program *p, const node *n, octet_status *
                                    octet_error *error) {
     if (!is_packable(p, n))
         return NULL;
-    const tensor *b = tensor_storage(n->input[1]);
-    packed_form form = {b->variable, n->params.matmul.transpose_b};
-    cpu_memory *m = b->variable->memory;
-    int64_t k, columns;
-    form_sizes(&form, &k, &columns);
-    if (!m->packed[form.transpose_b]) {
-        size_t bytes = matmul_packed_floats(k, columns) * sizeof(float);
-        m->packed[form.transpose_b] = memory_aligned(bytes);
-        if (!m->packed[form.transpose_b])
-            *status = error_memory(error, b->variable->name, (double)bytes);
-    }
+    packed_form form = {tensor_storage(n->input[1])->variable, n->params.matmul.transpose_b};
+    const float *packed = packed_form_memory(&form, error);
+    if (!packed)
+        *status = OCTET_NO_MEMORY;
     for (int i = 0; i < p->n_forms; i++)
         if (p->forms[i].source == form.source && p->forms[i].transpose_b == form.transpose_b)
-            return m->packed[form.transpose_b];
+            return packed;
     p->forms[p->n_forms++] = form;
-    return m->packed[form.transpose_b];
+    return packed;
 }
 
-/* --- compiling
- * ------------------------------------------------------------------------------------ */
+/* --- compiling */
 
 static void destroy_program(program *base) {
     cpu_program *p = (cpu_program *)base;
@@ -429,7 +291,7 @@ static octet_status compile_locked(cpu_backend *cpu, program **out, const graph 
     }
     fill_constants(p, g);
     for (int i = 0; i < p->n_forms; i++)
-        refresh_form(cpu, &p->forms[i]);
+        packed_form_refresh(&p->forms[i], &cpu->kernels->matmul, cpu->threads);
     *out = &p->base;
     return OCTET_OK;
 }
@@ -443,8 +305,7 @@ static octet_status compile(backend *b, program **out, const graph *g, octet_err
     return status;
 }
 
-/* --- running
- * -------------------------------------------------------------------------------------- */
+/* --- running */
 
 typedef struct stage_job {
     const cpu_program *p;
@@ -475,7 +336,7 @@ static octet_status run(program *base, octet_error *error) {
     cpu_backend *cpu = (cpu_backend *)base->backend;
     pthread_mutex_lock(&cpu->turn);
     for (int i = 0; i < p->n_forms; i++)
-        refresh_form(cpu, &p->forms[i]);
+        packed_form_refresh(&p->forms[i], &cpu->kernels->matmul, cpu->threads);
     for (int i = 0; i < p->n_phases; i++) {
         stage_job job = {p, &p->phases[i]};
         if (job.phase->n_tasks == 1)
@@ -506,8 +367,33 @@ static size_t bytes_of_program(const program *base) {
     return ((const cpu_program *)base)->block_bytes;
 }
 
-/* --- the backend
- * ---------------------------------------------------------------------------------- */
+/* --- the backend */
+
+static octet_status allocate(backend *b, variable *v, octet_error *error) {
+    (void)b;
+    return cpu_memory_allocate(v, error);
+}
+
+static void release(backend *b, variable *v) {
+    (void)b;
+    cpu_memory_release(v);
+}
+
+static octet_status write_variable(backend *b, variable *v, int64_t first, int64_t n,
+                                   const void *data, octet_error *error) {
+    (void)b;
+    (void)error;
+    cpu_memory_write(v, first, n, data);
+    return OCTET_OK;
+}
+
+static octet_status read_variable(backend *b, const variable *v, int64_t first, int64_t n,
+                                  void *data, octet_error *error) {
+    (void)b;
+    (void)error;
+    cpu_memory_read(v, first, n, data);
+    return OCTET_OK;
+}
 
 static void destroy(backend *b) {
     cpu_backend *cpu = (cpu_backend *)b;

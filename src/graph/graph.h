@@ -27,8 +27,7 @@ void graph_destroy(graph **g);
 /* OCTET_OK, or the first error of the recording. */
 octet_status graph_check(const graph *g, octet_error *error);
 
-/* --- sources
- * -------------------------------------------------------------------------------------- */
+/* --- sources */
 
 /* A tensor that is uploaded before each run (program_upload). The name is kept by reference. */
 tensor *graph_input(graph *g, const char *name, dtype type, int rank, const int64_t *dim);
@@ -42,8 +41,7 @@ tensor *graph_output(graph *g, tensor *t);
 /* Another shape of the same elements; free. */
 tensor *graph_reshape(graph *g, tensor *t, int rank, const int64_t *dim);
 
-/* --- gradients
- * ------------------------------------------------------------------------------------ */
+/* --- gradients */
 
 /* Appends the nodes of dL/d(t) for every tensor t that `loss` (one element) hangs on and that hangs
  * on a parameter or on an f32 input, and sets t->gradient. Asking through an op without a gradient
@@ -162,8 +160,7 @@ tensor *mul_scalar(graph *g, tensor *x, tensor *s);
 /* y[1] from s[1] = a sum of squares; see factor_kind. */
 tensor *norm_factor(graph *g, tensor *s, factor_kind kind, float c);
 
-/* --- optimizer: update variables in place; each returns the updated variable as a view
- * ------------- */
+/* --- optimizer: update variables in place; each returns the updated variable as a view */
 
 /* AdamW (Loshchilov, Hutter 2019) with g' = g * factor[1]: m = b1 m + (1-b1) g', v = b2 v + (1-b2)
  * g'^2, w = w (1 - lr decay) - lr (m / c1) / (sqrt(v / c2) + eps). hyper[8] = lr, b1, b2, eps,

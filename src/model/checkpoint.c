@@ -7,17 +7,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+#include "base/bf16.h"
 
-static float widened(const uint8_t *at) {
-    uint16_t half;
-    memcpy(&half, at, sizeof half);
-    uint32_t bits = (uint32_t)half << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
+/* --- reading */
 
 static octet_status check_shape(const variable *v, const safetensors_tensor *t, const char *path,
                                 octet_error *error) {
@@ -49,10 +41,13 @@ static octet_status read_tensor(backend *b, variable *v, const safetensors_tenso
         return error_memory(error, v->name, (double)n * sizeof *values);
     octet_status status = OCTET_OK;
     for (int64_t i = 0; i < n; i++) {
-        if (t->type == SAFETENSORS_BF16)
-            values[i] = widened(t->data + 2 * i);
-        else
+        if (t->type == SAFETENSORS_BF16) {
+            uint16_t half;
+            memcpy(&half, t->data + 2 * i, sizeof half);
+            values[i] = bf16_widen(half);
+        } else {
             memcpy(&values[i], t->data + 4 * i, sizeof *values);
+        }
         if (!isfinite(values[i])) {
             status =
                 error_set(error, OCTET_CORRUPT, "%s: tensor %s: element %lld is %f, not finite",
@@ -134,21 +129,13 @@ octet_status checkpoint_open(model **out, backend *b, const char *path, octet_er
     return status;
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing */
 
 typedef struct tensor_source {
     backend *backend;
     const variable *v;
     int bf16;
 } tensor_source;
-
-/* Rounds to nearest, ties to even. */
-static uint16_t narrowed(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
 
 static octet_status fill(void *context, uint64_t offset, void *out, size_t bytes,
                          octet_error *error) {
@@ -163,7 +150,7 @@ static octet_status fill(void *context, uint64_t offset, void *out, size_t bytes
     octet_status status =
         backend_read(s->backend, s->v, (int64_t)(offset / 2), (int64_t)n, values, error);
     for (size_t i = 0; i < n && !status; i++) {
-        uint16_t half = narrowed(values[i]);
+        uint16_t half = bf16_narrow(values[i]);
         memcpy((uint8_t *)out + 2 * i, &half, sizeof half);
     }
     free(values);
@@ -218,8 +205,7 @@ octet_status checkpoint_write(const model *m, const params *extra, const checkpo
     return status;
 }
 
-/* --- fingerprint
- * ---------------------------------------------------------------------------------- */
+/* --- fingerprint */
 
 static octet_status hash_params(XXH3_state_t *state, const params *p, octet_error *error) {
     octet_status status = OCTET_OK;

@@ -50,8 +50,7 @@ typedef struct curves {
     int by_steps; /* the log does not tell bytes: x is steps */
 } curves;
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading */
 
 static octet_status append(series *s, sample value, octet_error *error) {
     if (s->n == s->capacity) {
@@ -132,8 +131,7 @@ static void smooth(series *s) {
     }
 }
 
-/* --- axes
- * ----------------------------------------------------------------------------------------- */
+/* --- axes */
 
 static double x_of(const curves *c, const sample *s) {
     return c->by_steps ? (double)s->step : s->bytes;
@@ -184,8 +182,7 @@ static double y_pixel(const curves *c, double y) {
     return pixel > -1000 ? pixel : -1000; /* far above the frame is as good as farther */
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------- */
+/* --- writing */
 
 /* The picture being written, by way of a buffer; status is sticky. */
 typedef struct drawing {

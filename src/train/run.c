@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "eval/score_windows.h"
 #include "model/checkpoint.h"
@@ -36,12 +36,6 @@ typedef struct run {
     int save_failed;
     octet_error save_error;
 } run;
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int stopped(const run *r) {
     return r->p->stop && *r->p->stop;
@@ -72,8 +66,7 @@ static void tell(const run *r, octet_train_event_kind kind, double bpb, const st
     r->report(r->context, &e);
 }
 
-/* --- opening
- * -------------------------------------------------------------------------------------- */
+/* --- opening */
 
 static octet_status read_stored_config(config *c, const char *path, octet_error *error) {
     safetensors *st = NULL;
@@ -202,8 +195,7 @@ static void close_run(run *r) {
     data_close(&r->data);
 }
 
-/* --- the loop
- * ------------------------------------------------------------------------------------- */
+/* --- the loop */
 
 /* A checkpoint that cannot be written must not end the run: the old one is whole, training goes on,
  * and the run ends with the error unless a later save succeeds. */
@@ -220,7 +212,7 @@ static void save(run *r) {
     keep_or_warn(r, trainer_save(r->trainer, r->last, &e), &e);
     if (!r->save_failed)
         tell(r, OCTET_TRAIN_SAVED, 0, NULL, r->last);
-    r->saved_at = seconds();
+    r->saved_at = clock_seconds();
 }
 
 /* Bits per byte of the first valid_bytes bytes of validation data, shared out over its files. */
@@ -269,21 +261,21 @@ static void fix_steps(run *r) {
     trainer *t = r->trainer;
     if (t->steps < STEPS_UNKNOWN || t->step < MEASURED_STEPS)
         return;
-    double left = r->p->minutes * 60 * TRAINING_SHARE - (seconds() - r->started);
+    double left = r->p->minutes * 60 * TRAINING_SHARE - (clock_seconds() - r->started);
     int64_t more = (int64_t)(left / r->step_seconds);
     t->steps = t->step + (more > 0 ? more : 0);
 }
 
 static octet_status one_step(run *r, octet_error *error) {
     step_result result;
-    double begun = seconds();
+    double begun = clock_seconds();
     octet_status status = trainer_step(r->trainer, &result, error);
-    double took = seconds() - begun;
+    double took = clock_seconds() - begun;
     if (status)
         return status;
     r->step_seconds = r->step_seconds > 0 ? r->step_seconds + 0.1 * (took - r->step_seconds) : took;
     fix_steps(r);
-    run_log_step(&r->log, r->trainer->step, &result, seconds() - r->started);
+    run_log_step(&r->log, r->trainer->step, &result, clock_seconds() - r->started);
     tell(r, OCTET_TRAIN_STEP, result.loss_bits, &result, NULL);
     return OCTET_OK;
 }
@@ -292,14 +284,14 @@ static octet_status loop(run *r, octet_error *error) {
     trainer *t = r->trainer;
     octet_status status = OCTET_OK;
     double between = r->p->save_seconds > 0 ? r->p->save_seconds : 60;
-    r->started = r->saved_at = seconds();
+    r->started = r->saved_at = clock_seconds();
     while (t->step < t->steps && !stopped(r) && !status) {
         status = one_step(r, error);
         int last = t->step >= t->steps;
         if (!status && !stopped(r) && t->steps < STEPS_UNKNOWN &&
             (last || t->step % validation_interval(r) == 0))
             status = validate(r, error);
-        if (!status && (last || seconds() - r->saved_at >= between))
+        if (!status && (last || clock_seconds() - r->saved_at >= between))
             save(r);
     }
     if (status && status != OCTET_STOPPED)

@@ -88,8 +88,7 @@ octet_status trainer_refresh_eval(trainer *t, octet_error *error) {
     return status;
 }
 
-/* --- checkpoints
- * ---------------------------------------------------------------------------------- */
+/* --- checkpoints */
 
 enum { ENTRY_STEP, ENTRY_STEPS, ENTRY_SEED, ENTRY_DATA, ENTRY_BYTES, ENTRY_BEST, ENTRIES };
 

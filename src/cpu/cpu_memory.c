@@ -1,0 +1,115 @@
+/* cpu_memory.c: see cpu_memory.h. */
+#include "cpu/cpu_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bf16.h"
+#include "cpu/cache_layout.h"
+
+void cpu_memory_release(variable *v) {
+    cpu_memory *m = v->memory;
+    free(m->data);
+    free(m->packed[0]);
+    free(m->packed[1]);
+    free(m);
+    v->memory = NULL;
+}
+
+octet_status cpu_memory_allocate(variable *v, octet_error *error) {
+    if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
+        return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
+                         dtype_name(v->type));
+    size_t bytes = (size_t)variable_elements(v) * sizeof(float);
+    cpu_memory *m = calloc(1, sizeof *m);
+    v->memory = m;
+    if (m && (m->data = memory_aligned(bytes)))
+        return OCTET_OK;
+    if (m)
+        cpu_memory_release(v);
+    return error_memory(error, v->name, (double)bytes);
+}
+
+void cpu_memory_write(variable *v, int64_t first, int64_t n, const void *data) {
+    const cpu_memory *m = v->memory;
+    float *values = m->data;
+    const unsigned char *bytes = data;
+    if (v->type == DTYPE_BF16) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, bytes + 2 * i, sizeof half);
+            values[first + i] = bf16_widen(half);
+        }
+    } else if (v->layout == LAYOUT_KEYS) {
+        cache_keys_write(values, v->dim, first, n, data);
+    } else if (n > 0) {
+        memcpy(values + first, bytes, (size_t)n * sizeof *values);
+    }
+}
+
+void cpu_memory_read(const variable *v, int64_t first, int64_t n, void *data) {
+    const cpu_memory *m = v->memory;
+    const float *values = m->data;
+    unsigned char *bytes = data;
+    if (v->type == DTYPE_BF16) {
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t half = bf16_narrow(values[first + i]);
+            memcpy(bytes + 2 * i, &half, sizeof half);
+        }
+    } else if (v->layout == LAYOUT_KEYS) {
+        cache_keys_read(values, v->dim, first, n, data);
+    } else if (n > 0) {
+        memcpy(bytes, values + first, (size_t)n * sizeof *values);
+    }
+}
+
+typedef struct pack_job {
+    const matmul_kernels *kernels;
+    const variable *source;
+    int64_t k, n;
+    int transpose_b, n_tasks;
+} pack_job;
+
+static void pack_task(void *context, int index, int lane) {
+    (void)lane;
+    const pack_job *job = context;
+    const cpu_memory *m = job->source->memory;
+    int64_t begin, end;
+    cpu_range((job->n + 31) / 32, 1, index, job->n_tasks, &begin, &end);
+    matmul_pack(job->kernels, m->packed[job->transpose_b], m->data, job->k, job->n,
+                job->transpose_b, begin, end);
+}
+
+static void form_sizes(const packed_form *form, int64_t *k, int64_t *n) {
+    const variable *v = form->source;
+    int64_t columns = v->dim[v->rank - 1], rows = variable_elements(v) / columns;
+    *k = form->transpose_b ? columns : rows;
+    *n = form->transpose_b ? rows : columns;
+}
+
+const float *packed_form_memory(const packed_form *form, octet_error *error) {
+    cpu_memory *m = form->source->memory;
+    float **packed = &m->packed[form->transpose_b];
+    int64_t k, n;
+    form_sizes(form, &k, &n);
+    size_t bytes = matmul_packed_floats(k, n) * sizeof(float);
+    if (!*packed)
+        *packed = memory_aligned(bytes);
+    if (!*packed)
+        error_memory(error, form->source->name, (double)bytes);
+    return *packed;
+}
+
+void packed_form_refresh(const packed_form *form, const matmul_kernels *kernels, pool *threads) {
+    cpu_memory *m = form->source->memory;
+    if (m->packed_version[form->transpose_b] == form->source->version + 1)
+        return;
+    pack_job job = {kernels, form->source, 0, 0, form->transpose_b, 1};
+    form_sizes(form, &job.k, &job.n);
+    int64_t panels = (job.n + 31) / 32;
+    int wanted = 2 * pool_threads(threads);
+    if (job.k * job.n > 65536)
+        job.n_tasks = panels < wanted ? (int)panels : wanted;
+    pool_run(threads, pack_task, &job, job.n_tasks);
+    m->packed_version[form->transpose_b] = form->source->version + 1;
+}
