@@ -128,14 +128,26 @@ static void free_outputs(problem *p) {
     free(p->dv);
 }
 
-/* What rows see: everything before them, their patch of 8, a window of 40, or a random past. */
-typedef enum sight { SEES_ALL, SEES_PATCH, SEES_WINDOW, SEES_RANDOM, SIGHTS } sight;
+/* What rows see: everything before them, their patch of 8, a window of 40, a random past, their
+ * patch of 4, of 6 (which straddles tiles), or up to 16 rows, at random. */
+typedef enum sight {
+    SEES_ALL,
+    SEES_PATCH,
+    SEES_WINDOW,
+    SEES_RANDOM,
+    SEES_FOUR,
+    SEES_SIX,
+    SEES_NEAR,
+    SIGHTS
+} sight;
 
 static void set_first(problem *p, sight kind, uint64_t *random) {
     for (int64_t i = 0; i < p->b * p->t; i++) {
         const int t = (int)(i % p->t);
         const int window = t > 39 ? t - 39 : 0;
-        const int choices[SIGHTS] = {0, t - t % 8, window, below(random, t + 1)};
+        const int near = t - below(random, t < 15 ? t + 1 : 16);
+        const int choices[SIGHTS] = {0,         t - t % 8, window, below(random, t + 1),
+                                     t - t % 4, t - t % 6, near};
         p->first[i] = choices[kind];
     }
 }
@@ -609,15 +621,18 @@ static void negative_zeros_survive(void **state) {
 
 static void a_row_that_sees_nothing_gives_zeros(void **state) {
     (void)state;
-    problem p = new_problem(13, 40, 2, 2, 8, SEES_ALL);
-    p.first[7] = 8;
-    p.first[40 + 39] = 1000;
-    check_bits(&p);
-    for (int i = 0; i < 16; i++) {
-        assert_true(p.o[7 * 16 + i] == 0.0f && p.dq[7 * 16 + i] == 0.0f);
-        assert_true(p.o[79 * 16 + i] == 0.0f && p.dv[79 * 16 + i] == 0.0f);
+    const sight kinds[] = {SEES_ALL, SEES_NEAR};
+    for (int kind = 0; kind < 2; kind++) {
+        problem p = new_problem(13, 40, 2, 2, 8, kinds[kind]);
+        p.first[7] = 8;
+        p.first[40 + 39] = 1000;
+        check_bits(&p);
+        for (int i = 0; i < 16; i++) {
+            assert_true(p.o[7 * 16 + i] == 0.0f && p.dq[7 * 16 + i] == 0.0f);
+            assert_true(p.o[79 * 16 + i] == 0.0f && p.dv[79 * 16 + i] == 0.0f);
+        }
+        free_problem(&p);
     }
-    free_problem(&p);
 }
 
 /* --- the gradient against differences */

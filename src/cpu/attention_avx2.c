@@ -13,8 +13,10 @@
 
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL16 UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL16 _Pragma("GCC unroll 16")
 #endif
 
 /* The first n <= 8 lanes. */
@@ -277,10 +279,146 @@ static void pack_avx2(float *tile, const float *rows, int64_t row_stride, int n,
             tile[i * ATTENTION_TILE + j] = j < n ? rows[j * row_stride + i] : 0.0f;
 }
 
+/* --- rows that see few keys */
+
+typedef struct vec {
+    __m256 low, high;
+} vec;
+typedef vec lanes; /* all ones or zeros */
+
+#define v_fetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define MOST 4
+#define DOT dot_avx2
+
+INLINE vec v_load(const float *p) {
+    return (vec){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+
+/* The first n lanes, the others 0. */
+INLINE vec v_part(const float *p, int n) {
+    if (n == 16)
+        return v_load(p);
+    return (vec){_mm256_maskload_ps(p, first_lanes(n)),
+                 n > 8 ? _mm256_maskload_ps(p + 8, first_lanes(n - 8)) : _mm256_setzero_ps()};
+}
+
+INLINE void v_store(float *p, vec x) {
+    _mm256_storeu_ps(p, x.low);
+    _mm256_storeu_ps(p + 8, x.high);
+}
+
+INLINE void v_keep(float *p, int n, vec x) {
+    if (n == 16) {
+        v_store(p, x);
+        return;
+    }
+    _mm256_maskstore_ps(p, first_lanes(n), x.low);
+    if (n > 8)
+        _mm256_maskstore_ps(p + 8, first_lanes(n - 8), x.high);
+}
+
+INLINE __m256 two_quads(const float *a, const float *b) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
+}
+
+/* Four floats from each of four places. */
+INLINE vec v_quads(const float *a, const float *b, const float *c, const float *d) {
+    return (vec){two_quads(a, b), two_quads(c, d)};
+}
+
+INLINE vec v_set(float x) {
+    return (vec){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+
+INLINE vec v_add(vec a, vec b) {
+    return (vec){_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+
+INLINE vec v_sub(vec a, vec b) {
+    return (vec){_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+
+INLINE vec v_mul(vec a, vec b) {
+    return (vec){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+
+INLINE vec v_div(vec a, vec b) {
+    return (vec){_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
+INLINE vec v_max(vec a, vec b) {
+    return (vec){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
+INLINE vec v_unpack_low(vec a, vec b) {
+    return (vec){_mm256_unpacklo_ps(a.low, b.low), _mm256_unpacklo_ps(a.high, b.high)};
+}
+
+INLINE vec v_unpack_high(vec a, vec b) {
+    return (vec){_mm256_unpackhi_ps(a.low, b.low), _mm256_unpackhi_ps(a.high, b.high)};
+}
+
+INLINE vec v_fma(vec a, vec b, vec c) {
+    return (vec){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+INLINE vec v_fnma(vec a, vec b, vec c) {
+    return (vec){_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
+}
+
+INLINE vec v_pairs_low(vec a, vec b) {
+    return (vec){_mm256_shuffle_ps(a.low, b.low, 0x44), _mm256_shuffle_ps(a.high, b.high, 0x44)};
+}
+
+INLINE vec v_pairs_high(vec a, vec b) {
+    return (vec){_mm256_shuffle_ps(a.low, b.low, 0xee), _mm256_shuffle_ps(a.high, b.high, 0xee)};
+}
+
+INLINE vec v_select(lanes m, vec a, vec b) {
+    return (vec){_mm256_blendv_ps(b.low, a.low, m.low), _mm256_blendv_ps(b.high, a.high, m.high)};
+}
+
+/* Lanes where x > n. */
+INLINE lanes v_above(const int *x, int n) {
+    const __m256i least = _mm256_set1_epi32(n);
+    const __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)x);
+    const __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(x + 8));
+    return (lanes){_mm256_castsi256_ps(_mm256_cmpgt_epi32(low, least)),
+                   _mm256_castsi256_ps(_mm256_cmpgt_epi32(high, least))};
+}
+
+/* Lanes below n <= 16, and those whose number has the bit. */
+INLINE lanes v_row_below(int n) {
+    return (lanes){_mm256_castsi256_ps(first_lanes(n)), _mm256_castsi256_ps(first_lanes(n - 8))};
+}
+
+INLINE lanes v_bit(int bit) {
+    const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), one = _mm256_set1_epi32(bit);
+    const __m256i high = _mm256_or_si256(number, _mm256_set1_epi32(8));
+    return (lanes){_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(number, one), one)),
+                   _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(high, one), one))};
+}
+
+/* Whether all lanes are in [2^-60, 2^60) but for the sign. */
+INLINE int v_moderate(vec x) {
+    const __m256i sign = _mm256_set1_epi32(0x7fffffff);
+    const __m256i low = _mm256_and_si256(_mm256_castps_si256(x.low), sign);
+    const __m256i high = _mm256_and_si256(_mm256_castps_si256(x.high), sign);
+    const __m256i least = _mm256_min_epi32(low, high), most = _mm256_max_epi32(low, high);
+    const __m256i inside =
+        _mm256_and_si256(_mm256_cmpgt_epi32(least, _mm256_set1_epi32(((127 - 60) << 23) - 1)),
+                         _mm256_cmpgt_epi32(_mm256_set1_epi32((127 + 60) << 23), most));
+    return _mm256_movemask_ps(_mm256_castsi256_ps(inside)) == 0xff;
+}
+
+#include "cpu/attention_near.inc"
+
 void attention_kernels_avx2(attention_kernels *k) {
     k->product = product_avx2;
     k->softmax = softmax_avx2;
     k->gradient = gradient_avx2;
     k->dot = dot_avx2;
     k->pack = pack_avx2;
+    k->near = near_forward;
+    k->near_gradient = near_backward;
 }

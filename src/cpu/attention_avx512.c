@@ -14,8 +14,10 @@
 
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL16 UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL16 _Pragma("GCC unroll 16")
 #endif
 
 /* Rows [row, row + R), columns [column, column + 16 V), of which the last vector holds those of
@@ -197,10 +199,90 @@ static float dot_avx512(const float *a, const float *b, int64_t n) {
     return tree_sum(sum);
 }
 
+/* --- rows that see few keys */
+
+typedef __m512 vec;
+typedef __mmask16 lanes;
+
+#define v_fetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define MOST 16
+#define DOT dot_avx512
+
+INLINE vec v_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+INLINE __mmask16 first_lanes(int n) {
+    return (__mmask16)(0xffff >> (16 - n));
+}
+
+/* The first n lanes, the others 0. */
+INLINE vec v_part(const float *p, int n) {
+    return n == 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+
+INLINE void v_store(float *p, vec x) {
+    _mm512_storeu_ps(p, x);
+}
+
+INLINE void v_keep(float *p, int n, vec x) {
+    if (n == 16)
+        _mm512_storeu_ps(p, x);
+    else
+        _mm512_mask_storeu_ps(p, first_lanes(n), x);
+}
+
+/* Four floats from each of four places. */
+INLINE vec v_quads(const float *a, const float *b, const float *c, const float *d) {
+    vec x = _mm512_castps128_ps512(_mm_loadu_ps(a));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(b), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(c), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(d), 3);
+}
+
+#define v_set _mm512_set1_ps
+#define v_add _mm512_add_ps
+#define v_sub _mm512_sub_ps
+#define v_mul _mm512_mul_ps
+#define v_div _mm512_div_ps
+#define v_max _mm512_max_ps
+#define v_fma _mm512_fmadd_ps
+#define v_fnma _mm512_fnmadd_ps
+#define v_unpack_low _mm512_unpacklo_ps
+#define v_unpack_high _mm512_unpackhi_ps
+#define v_pairs_low(a, b) _mm512_shuffle_ps(a, b, 0x44)
+#define v_pairs_high(a, b) _mm512_shuffle_ps(a, b, 0xee)
+#define v_select(lanes, a, b) _mm512_mask_blend_ps(lanes, b, a)
+
+/* Lanes where x > n. */
+INLINE lanes v_above(const int *x, int n) {
+    return _mm512_cmpgt_epi32_mask(_mm512_loadu_si512(x), _mm512_set1_epi32(n));
+}
+
+/* Lanes below n <= 16, and those whose number has the bit. */
+INLINE lanes v_row_below(int n) {
+    return (lanes)((1u << n) - 1u);
+}
+
+INLINE lanes v_bit(int bit) {
+    return (lanes)(bit == 1 ? 0xaaaa : bit == 2 ? 0xcccc : bit == 4 ? 0xf0f0 : 0xff00);
+}
+
+/* Whether all lanes are in [2^-60, 2^60) but for the sign. */
+INLINE int v_moderate(vec x) {
+    const __m512i size = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
+    const __m512i over = _mm512_sub_epi32(size, _mm512_set1_epi32((127 - 60) << 23));
+    return _mm512_cmplt_epu32_mask(over, _mm512_set1_epi32(120 << 23)) == 0xffff;
+}
+
+#include "cpu/attention_near.inc"
+
 /* Packing is bound by memory: the AVX2 version stays. */
 void attention_kernels_avx512(attention_kernels *k) {
     k->product = product_avx512;
     k->softmax = softmax_avx512;
     k->gradient = gradient_avx512;
     k->dot = dot_avx512;
+    k->near = near_forward;
+    k->near_gradient = near_backward;
 }

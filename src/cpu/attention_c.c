@@ -7,6 +7,7 @@
 #include "base/exact.h"
 
 #include <math.h>
+#include <stddef.h>
 
 static void product_c(const attention_product *x) {
     for (int i = 0; i < x->m; i++) {
@@ -90,4 +91,6 @@ void attention_kernels_c(attention_kernels *k) {
     k->gradient = gradient_c;
     k->dot = dot_c;
     k->pack = pack_c;
+    k->near = NULL;
+    k->near_gradient = NULL;
 }

@@ -12,6 +12,7 @@
 
 #define ATTENTION_TILE 32 /* keys in a tile, on every instruction set */
 #define ATTENTION_ROWS 32 /* rows of queries worked on together, at most */
+#define ATTENTION_NEAR 16 /* keys that a row may see to count as near, and rows of such a block */
 
 /* c[i,j] = c[i,j] + sum over l of a[i,l] b[l,j], one chain of fused multiply-adds over l ascending;
  * from_zero starts it at 0 instead. m, n, k may be 0. */
@@ -41,6 +42,28 @@ typedef struct attention_tile {
     const float *lse, *delta;
 } attention_tile;
 
+/* 16 rows of one head, the first at a multiple of 16, that see few keys: row i sees the seen[i] <=
+ * reach rows that end with itself, with seen 0 for rows that see nothing or do not exist. Pointers
+ * are to the block's first row; rows before it are touched as far as they are seen. */
+typedef struct attention_near {
+    int rows, reach;
+    int before;      /* rows before the block that its rows see, at most 15 */
+    int split;       /* those are in the tile before */
+    int kept;        /* keys and values hold the 16 rows before the block as it was left */
+    const int *seen; /* [16] */
+    int64_t d, row;  /* floats of a head, and from row to row of all but lse */
+    int64_t ahead;   /* floats to the block that comes next, to be fetched meanwhile */
+    int64_t heads;   /* floats from row to row of lse */
+    float scale;
+    const float *q, *k, *v;
+    float *o, *lse; /* written by forward (lse may be NULL), read by backward */
+    const float *d_o;
+    float *dq, *dk, *dv;
+    int own, own_before;  /* backward: write dq, dk, dv of the block; finish dk, dv before it */
+    int open;             /* dk, dv of keys from this one on wait for the next block */
+    float *keys, *values; /* scratch [D][32] each, of forward only keys */
+} attention_near;
+
 typedef struct attention_kernels {
     void (*product)(const attention_product *x);
     /* m' = max(m, max_j s_j) with s = scale score; decay = exp(m - m'), 0 while m is -inf; p =
@@ -55,6 +78,10 @@ typedef struct attention_kernels {
     /* Packs n <= 32 rows of d floats (row_stride apart) into lanes 0.. of one tile [d][32]; the
      * other lanes become 0. */
     void (*pack)(float *tile, const float *rows, int64_t row_stride, int n, int64_t d);
+    /* All of attention and of its gradient where every row sees at most 16 keys; NULL where the
+     * other kernels do as well. */
+    void (*near)(const attention_near *x);
+    void (*near_gradient)(const attention_near *x);
 } attention_kernels;
 
 /* Fills the table with the plain C kernels, the specification. */

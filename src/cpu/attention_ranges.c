@@ -140,3 +140,54 @@ double attention_reach(const int32_t *first, int64_t time) {
         sum += (double)(t + 1 - (first[t] > 0 ? first[t] : 0));
     return n > 0 && sum > 0 ? sum / (double)n : 1;
 }
+
+static int64_t seen_by(const int32_t *first, int64_t t) {
+    return first[t] > t ? 0 : t + 1 - (first[t] > 0 ? first[t] : 0);
+}
+
+int attention_near_reach(const cpu_call *c, const attention_shape *s, const int32_t *first) {
+    if (c->kernels->attention.near == NULL || s->repeat != 1)
+        return 0;
+    int64_t most = 1;
+    for (int64_t b = 0; b < s->batch; b++, first += s->time)
+        for (int64_t t = 0; t < s->time; t++) {
+            const int64_t seen = seen_by(first, t);
+            most = seen > most ? seen : most;
+            if (most > ATTENTION_NEAR)
+                return 0;
+        }
+    return (int)most;
+}
+
+int64_t attention_chunks(const attention_shape *s) {
+    return s->batch * s->heads * ((s->time + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK);
+}
+
+void attention_chunk(const attention_shape *s, int64_t unit, int64_t *b, int64_t *h, int64_t *begin,
+                     int64_t *end) {
+    const int64_t chunks = (s->time + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK;
+    *h = unit % s->heads; /* heads inside: their rows are neighbours in memory */
+    *b = unit / s->heads / chunks;
+    *begin = unit / s->heads % chunks * ATTENTION_CHUNK;
+    *end = *begin + ATTENTION_CHUNK < s->time ? *begin + ATTENTION_CHUNK : s->time;
+}
+
+int64_t attention_ahead(const attention_shape *s, int64_t b, int64_t h, int64_t t) {
+    if (h + 1 < s->heads)
+        return s->d;
+    const int64_t next = b * s->time + t + 2 * ATTENTION_NEAR;
+    return next <= s->batch * s->time ? (ATTENTION_NEAR * s->heads - h) * s->d : 0;
+}
+
+void attention_near_block(attention_near *x, int *seen, const int32_t *first, int64_t t,
+                          int64_t time) {
+    x->rows = (int)(time - t < ATTENTION_NEAR ? time - t : ATTENTION_NEAR);
+    x->seen = seen;
+    x->before = 0;
+    for (int i = 0; i < ATTENTION_NEAR; i++) {
+        seen[i] = i < x->rows ? (int)seen_by(first, t + i) : 0;
+        const int before = seen[i] - 1 - i;
+        x->before = before > x->before ? before : x->before;
+    }
+    x->split = x->before > 0 && t % ATTENTION_TILE == 0;
+}

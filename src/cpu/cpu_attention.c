@@ -190,6 +190,11 @@ static int block_rows(const attention_shape *s, int64_t n) {
 
 static int attention_tasks(const cpu_call *c, int phase) {
     const attention_shape s = attention_shape_of(c->node->input[0], c->node->input[1]);
+    const int near = attention_near_reach(c, &s, c->in[3]);
+    if (near)
+        return phase == 0 ? 0
+                          : cpu_tasks(c, attention_chunks(&s),
+                                      (double)(ATTENTION_CHUNK * (s.d + 16) * (near + 12)));
     if (phase == 0)
         return cpu_tasks(c, s.batch * s.tiles, (double)(ATTENTION_TILE * s.key_heads * s.d * 2));
     double reach = 0;
@@ -239,25 +244,65 @@ static void attend(const cpu_call *c, const attention_shape *s, block *w, int64_
     save_o(w, s, c->out[0], c->out[1], b, g, n, rows);
 }
 
+/* A chunk of rows of a head where all rows see few keys. */
+static void attend_near(const cpu_call *c, const attention_shape *s, int reach, int64_t unit,
+                        float *scratch) {
+    int64_t b, h, begin, end;
+    attention_chunk(s, unit, &b, &h, &begin, &end);
+    attention_near x = {.reach = reach,
+                        .d = s->d,
+                        .row = s->heads * s->d,
+                        .heads = s->heads,
+                        .scale = c->node->params.attention.scale,
+                        .keys = scratch};
+    for (int64_t t = begin; t < end; t += ATTENTION_NEAR) {
+        int seen[ATTENTION_NEAR];
+        attention_near_block(&x, seen, (const int32_t *)c->in[3] + b * s->time, t, s->time);
+        const int64_t row = (b * s->time + t) * s->heads + h;
+        x.ahead = attention_ahead(s, b, h, t);
+        x.kept = t > begin;
+        x.q = (const float *)c->in[0] + row * s->d;
+        x.k = (const float *)c->in[1] + row * s->d;
+        x.v = (const float *)c->in[2] + row * s->d;
+        x.o = (float *)c->out[0] + row * s->d;
+        x.lse = c->out[1] ? (float *)c->out[1] + row : NULL;
+        c->kernels->attention.near(&x);
+    }
+}
+
 static void attention_run_task(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
     const attention_shape s = attention_shape_of(c->node->input[0], c->node->input[1]);
     float *packed = c->workspace;
+    const int64_t keys = s.batch * s.key_heads * s.tiles * s.d * ATTENTION_TILE;
+    float *scratch = packed + keys + (int64_t)lane * (int64_t)scratch_floats(&s);
+    const int near = attention_near_reach(c, &s, c->in[3]);
     int64_t begin, end;
+    if (near) {
+        memset(scratch, 0, (size_t)(2 * ATTENTION_NEAR * s.d) * sizeof(float));
+        cpu_range(attention_chunks(&s), 1, task, n_tasks, &begin, &end);
+        for (int64_t unit = begin; unit < end; unit++)
+            attend_near(c, &s, near, unit, scratch);
+        return;
+    }
     if (phase == 0) {
         cpu_range(s.batch * s.tiles, 1, task, n_tasks, &begin, &end);
         for (int64_t unit = begin; unit < end; unit++)
             pack_keys(c, &s, unit);
         return;
     }
-    const int64_t keys = s.batch * s.key_heads * s.tiles * s.d * ATTENTION_TILE;
     const int64_t columns = s.batch * s.key_heads;
     block w;
-    block_init(&w, c, &s, packed + keys + (int64_t)lane * (int64_t)scratch_floats(&s));
+    block_init(&w, c, &s, scratch);
     cpu_range(columns * s.blocks, 1, task, n_tasks, &begin, &end);
-    /* the last blocks see most: they come first, so that no thread ends with a long one */
-    for (int64_t unit = begin; unit < end; unit++)
-        attend(c, &s, &w, unit % columns / s.key_heads, unit % s.key_heads,
-               (s.blocks - 1 - unit / columns) * ATTENTION_ROWS);
+    /* Head by head, so that its keys stay in the cache; where there are too few heads for all
+     * threads, block by block. The last blocks see most: they come first, so that no thread ends
+     * with a long one. */
+    const int by_head = columns >= 2 * (int64_t)c->n_lanes || c->n_lanes == 1;
+    for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t column = by_head ? unit / s.blocks : unit % columns;
+        const int64_t block_at = s.blocks - 1 - (by_head ? unit % s.blocks : unit / columns);
+        attend(c, &s, &w, column / s.key_heads, column % s.key_heads, block_at * ATTENTION_ROWS);
+    }
 }
 
 const cpu_op cpu_attention = {.n_phases = 2,

@@ -45,4 +45,22 @@ void attention_spread(const attention_kernels *k, const attention_product *x, co
 /* Average keys that a row of lane b of attention sees, from a sample of first[T]. */
 double attention_reach(const int32_t *first, int64_t time);
 
+/* Rows of one head that a task walks in blocks of 16 where all rows see few keys. */
+#define ATTENTION_CHUNK 16
+
+/* The most keys that a row sees where the kernels for near keys apply, else 0. */
+int attention_near_reach(const cpu_call *c, const attention_shape *s, const int32_t *first);
+
+/* How many chunks there are, of all lanes and heads, and which head and rows chunk `unit` has. */
+int64_t attention_chunks(const attention_shape *s);
+void attention_chunk(const attention_shape *s, int64_t unit, int64_t *b, int64_t *h, int64_t *begin,
+                     int64_t *end);
+
+/* Floats from a block of rows to the one that is likely to come next. */
+int64_t attention_ahead(const attention_shape *s, int64_t b, int64_t h, int64_t t);
+
+/* Sets what the block of 16 rows from t on sees: rows, before, split and seen[16]. */
+void attention_near_block(attention_near *x, int *seen, const int32_t *first, int64_t t,
+                          int64_t time);
+
 #endif
