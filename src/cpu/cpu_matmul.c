@@ -6,10 +6,13 @@
  * row-major a is read as it is; of a transposed one the task packs the columns that it needs. */
 #include "cpu/cpu.h"
 
-#define BLOCK_K 512
-#define BLOCK_K_COLUMNS 256 /* with a transposed, so that its packed panel fits the first level */
-#define BLOCK_PANELS 16     /* BLOCK_K x 512 floats: 1 MiB of b */
-#define LEFT_PANELS 4       /* panels of a transposed a that are packed at once */
+/* Blocks are long in k, since each one reads and writes y again; with a transposed, a packed panel
+ * of it fits the first level. Those of b fill half of a second level of 2 MiB. */
+#define BLOCK_K 1024
+#define BLOCK_K_COLUMNS 256
+#define BLOCK_FLOATS 262144
+#define BLOCK_PANELS 16
+#define LEFT_PANELS 4 /* panels of a transposed a that are packed at once */
 
 /* Cycles that a step of k costs beside the multiply-adds, of which a row times a panel takes one:
  * to load a panel, to pack a panel, to load a row of a, to pack it. */
@@ -74,7 +77,10 @@ static int tasks(const cpu_call *c, int phase) {
     if (units == 0)
         return 1;
     const double cycles = grid_of(&s, c->packed != NULL, 1).cost;
-    const int n_tasks = cpu_tasks(c, units, 16 * cycles / (double)units);
+    int n_tasks = cpu_tasks(c, units, 16 * cycles / (double)units);
+    /* Tasks that share rows or columns pack the same again: worse than some imbalance. */
+    if (s.transpose_a && n_tasks > c->n_lanes)
+        n_tasks = c->n_lanes;
     const grid g = grid_of(&s, c->packed != NULL, n_tasks);
     return g.rows * g.columns;
 }
@@ -92,24 +98,38 @@ typedef struct job {
     int64_t panel_begin, panel_end;
 } job;
 
+/* Packs rows of `from` [k][width] into panels of `columns` columns each, [width / columns][k][32].
+ * All columns of a few rows are read at a time, so that memory is read in long runs. */
+static void pack_panels(const job *j, float *panels, const float *from, int64_t stride,
+                        int64_t width, int64_t columns) {
+    enum { ROWS = 16 };
+    for (int64_t k = 0; k < j->k; k += ROWS, from += ROWS * stride) {
+        float *to = panels + k * MATMUL_PANEL;
+        for (int64_t n = 0; n < width; n += columns, to += j->k * MATMUL_PANEL)
+            j->kernels->pack(to, from + n, stride, least(ROWS, j->k - k),
+                             (int)least(columns, width - n));
+    }
+}
+
 /* The panels of the block, packed into j->right unless they are ready. */
-static const float *block_panels(const job *j, int64_t *panel_stride) {
+static const float *ready_panels(const job *j, int64_t *panel_stride) {
     const shape *s = &j->s;
     if (j->packed) {
         *panel_stride = s->k * MATMUL_PANEL;
         return j->packed + j->panel_begin * *panel_stride + j->k_begin * MATMUL_PANEL;
     }
     *panel_stride = j->k * MATMUL_PANEL;
-    float *to = j->right;
-    for (int64_t panel = j->panel_begin; panel < j->panel_end; panel++, to += *panel_stride) {
-        const int64_t n = panel * MATMUL_PANEL;
-        const int width = (int)least(MATMUL_PANEL, s->n - n);
-        if (s->transpose_b)
-            j->kernels->pack_transposed(to, j->b + n * s->b_columns + j->k_begin, s->b_columns,
-                                        j->k, width);
-        else
-            j->kernels->pack(to, j->b + j->k_begin * s->b_columns + n, s->b_columns, j->k, width);
+    const int64_t begin = j->panel_begin * MATMUL_PANEL;
+    const int64_t end = least(j->panel_end * MATMUL_PANEL, s->n);
+    if (!s->transpose_b) {
+        pack_panels(j, j->right, j->b + j->k_begin * s->b_columns + begin, s->b_columns,
+                    end - begin, MATMUL_PANEL);
+        return j->right;
     }
+    float *to = j->right;
+    for (int64_t n = begin; n < end; n += MATMUL_PANEL, to += *panel_stride)
+        j->kernels->pack_transposed(to, j->b + n * s->b_columns + j->k_begin, s->b_columns, j->k,
+                                    (int)least(MATMUL_PANEL, end - n));
     return j->right;
 }
 
@@ -126,8 +146,11 @@ static matmul_ahead ahead_of(const job *j, int64_t m, int64_t m_end) {
     const int64_t rows = least(m_end, j->m_end) - m, length = least(j->k, s->k - k);
     if (rows <= 0 || length <= 0)
         return (matmul_ahead){.rows = 0};
-    if (s->transpose_a)
-        return (matmul_ahead){j->a + k * s->a_columns + m, s->a_columns, length, rows};
+    if (s->transpose_a) {
+        const int64_t line = m % 16; /* from the start of its cache line */
+        return (matmul_ahead){j->a + k * s->a_columns + m - line, s->a_columns, length,
+                              rows + line};
+    }
     return (matmul_ahead){j->a + m * s->a_columns + k, s->a_columns, rows, length};
 }
 
@@ -142,48 +165,58 @@ static void multiply_rows(const job *j, matmul_block t) {
         t.rows = (int)(m_end - m);
         t.a = j->a + m * t.a_row + j->k_begin;
         t.y = j->y + m * j->s.n + j->panel_begin * MATMUL_PANEL;
-        t.ahead = ahead_of(j, m_end, m_end + j->kernels->rows);
+        t.ahead[0] = ahead_of(j, m_end, m_end + j->kernels->rows);
         j->kernels->multiply(&t);
         m = m_end;
     }
 }
 
-/* Packs the columns [m, m_end) of a transposed a. All of them are read in a few rows of a at a
- * time, so that memory is read in long runs. */
-static void pack_left(const job *j, int64_t m, int64_t m_end) {
-    enum { ROWS = 16 };
-    const int64_t stride = j->s.a_columns;
-    for (int64_t k = 0; k < j->k; k += ROWS) {
-        const float *from = j->a + (j->k_begin + k) * stride;
-        float *to = j->left + k * MATMUL_PANEL;
-        for (int64_t n = m; n < m_end; n += MATMUL_PANEL, to += j->k * MATMUL_PANEL)
-            j->kernels->pack(to, from + n, stride, least(ROWS, j->k - k),
-                             (int)least(MATMUL_PANEL, m_end - n));
-    }
+/* The part of a rectangle that call `index` of n_calls prefetches. */
+static matmul_ahead ahead_part(matmul_ahead ahead, int64_t index, int64_t n_calls) {
+    const int64_t begin = ahead.rows * index / n_calls;
+    ahead.from += begin * ahead.stride;
+    ahead.rows = ahead.rows * (index + 1) / n_calls - begin;
+    return ahead;
 }
 
-/* Columns of a transposed a, a packed panel at a time, which is split into groups of rows of y.
- * While they are multiplied, what will be packed in its place is prefetched. */
+/* What will be packed of b for the next block of k. */
+static matmul_ahead ahead_right(const job *j) {
+    const shape *s = &j->s;
+    const int64_t k = j->k_begin + j->k, begin = j->panel_begin * MATMUL_PANEL;
+    if (k >= s->k || s->transpose_b)
+        return (matmul_ahead){.rows = 0};
+    return (matmul_ahead){j->b + k * s->b_columns + begin, s->b_columns, least(j->k, s->k - k),
+                          least(j->panel_end * MATMUL_PANEL, s->n) - begin};
+}
+
+/* Columns of a transposed a, packed into panels that are multiples of the kernel's rows. While one
+ * is multiplied, what will be packed in its place is prefetched, and of b the next block. */
 static void multiply_columns(const job *j, matmul_block t) {
+    const int64_t most = j->kernels->rows, m_count = j->m_end - j->m_begin;
+    const int64_t groups = divide_up(m_count, most);
+    const int64_t per_panel = MATMUL_PANEL / most;                /* groups */
+    const int64_t width = divide_up(m_count, groups) * per_panel; /* rows of y per panel */
+    const int64_t calls = divide_up(m_count, width) * per_panel, reach = LEFT_PANELS * width;
+    const matmul_ahead right = ahead_right(j);
     t.a_row = 1;
     t.a_k = MATMUL_PANEL;
-    for (int64_t m = j->m_begin, panel = 0; m < j->m_end; m += MATMUL_PANEL, panel++) {
-        const int64_t reach = LEFT_PANELS * MATMUL_PANEL;
-        if (panel % LEFT_PANELS == 0)
-            pack_left(j, m, least(m + reach, j->m_end));
-        const float *left = j->left + panel % LEFT_PANELS * j->k * MATMUL_PANEL;
-        const matmul_ahead ahead = ahead_of(j, m + reach, m + reach + MATMUL_PANEL);
-        const int rows = (int)least(MATMUL_PANEL, j->m_end - m);
-        const int groups = (int)divide_up(rows, j->kernels->rows);
-        for (int g = 0; g < groups; g++) {
-            const int row = rows * g / groups;
-            const int64_t from = ahead.rows * g / groups;
-            t.rows = rows * (g + 1) / groups - row;
-            t.a = left + row;
+    matmul_ahead left = {.rows = 0};
+    for (int64_t m = j->m_begin, panel = 0; m < j->m_end; m += width, panel++) {
+        const int64_t turn = panel % LEFT_PANELS;
+        if (turn == 0) {
+            pack_panels(j, j->left, j->a + j->k_begin * j->s.a_columns + m, j->s.a_columns,
+                        least(reach, j->m_end - m), width);
+            left = ahead_of(j, m + reach, m + 2 * reach);
+        }
+        for (int64_t g = 0; g < per_panel; g++) {
+            const int64_t row = width / per_panel * g;
+            t.rows = (int)least(width / per_panel, j->m_end - m - row);
+            if (t.rows <= 0)
+                break;
+            t.a = j->left + turn * j->k * MATMUL_PANEL + row;
             t.y = j->y + (m + row) * j->s.n + j->panel_begin * MATMUL_PANEL;
-            t.ahead = ahead;
-            t.ahead.from += from * ahead.stride;
-            t.ahead.rows = ahead.rows * (g + 1) / groups - from;
+            t.ahead[0] = ahead_part(left, turn * per_panel + g, LEFT_PANELS * per_panel);
+            t.ahead[1] = ahead_part(right, panel * per_panel + g, calls);
             j->kernels->multiply(&t);
         }
     }
@@ -196,20 +229,32 @@ static void multiply_block(const job *j) {
                       .columns = least(j->panel_end * MATMUL_PANEL, j->s.n) -
                                  j->panel_begin * MATMUL_PANEL,
                       .accumulate = j->k_begin > 0};
-    t.panels = block_panels(j, &t.panel_stride);
+    t.panels = ready_panels(j, &t.panel_stride);
     if (j->s.transpose_a)
         multiply_columns(j, t);
     else
         multiply_rows(j, t);
 }
 
+/* The length of blocks of k: about the same for all, in whole cache lines of a. */
+static int64_t block_k(const shape *s) {
+    const int64_t blocks = divide_up(s->k, s->transpose_a ? BLOCK_K_COLUMNS : BLOCK_K);
+    return blocks > 1 ? divide_up(s->k, blocks * 16) * 16 : s->k;
+}
+
+/* The most panels of b in a block. */
+static int64_t block_panels(const shape *s) {
+    const int64_t k = block_k(s), panels = BLOCK_FLOATS / ((k > 0 ? k : 1) * MATMUL_PANEL);
+    return least(panels < BLOCK_PANELS ? panels : BLOCK_PANELS, divide_up(s->n, MATMUL_PANEL));
+}
+
 /* Floats of a thread's buffers. */
 static int64_t left_floats(const shape *s) {
-    return s->transpose_a ? least(s->k, BLOCK_K) * MATMUL_PANEL * LEFT_PANELS : 0;
+    return s->transpose_a ? block_k(s) * MATMUL_PANEL * LEFT_PANELS : 0;
 }
 
 static int64_t right_floats(const shape *s) {
-    return least(s->k, BLOCK_K) * least(divide_up(s->n, MATMUL_PANEL), BLOCK_PANELS) * MATMUL_PANEL;
+    return block_k(s) * block_panels(s) * MATMUL_PANEL;
 }
 
 static size_t workspace(const node *n, int n_lanes) {
@@ -236,15 +281,13 @@ static void run(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
     int64_t panel, panel_end;
     cpu_range(j.s.m, 1, task / g.columns, g.rows, &j.m_begin, &j.m_end);
     cpu_range(divide_up(j.s.n, MATMUL_PANEL), 1, task % g.columns, g.columns, &panel, &panel_end);
-    /* Blocks of k of about the same length, in whole cache lines of a. */
-    const int64_t blocks = divide_up(j.s.k, j.s.transpose_a ? BLOCK_K_COLUMNS : BLOCK_K);
-    const int64_t block_k = blocks > 1 ? divide_up(j.s.k, blocks * 16) * 16 : j.s.k;
-    for (; panel < panel_end; panel += BLOCK_PANELS) {
+    const int64_t most_k = block_k(&j.s), most_panels = block_panels(&j.s);
+    for (; panel < panel_end; panel += most_panels) {
         j.panel_begin = panel;
-        j.panel_end = least(panel + BLOCK_PANELS, panel_end);
+        j.panel_end = least(panel + most_panels, panel_end);
         j.k_begin = 0;
         do { /* also for k = 0, where y is zero */
-            j.k = least(block_k, j.s.k - j.k_begin);
+            j.k = least(most_k, j.s.k - j.k_begin);
             multiply_block(&j);
             j.k_begin += j.k;
         } while (j.k_begin < j.s.k);

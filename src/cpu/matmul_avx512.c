@@ -18,126 +18,163 @@ enum {
     ROWS = 14,
     VECTORS_MAX = 8,
     AHEAD = 8 * MATMUL_PANEL, /* floats between the load of b and its prefetch */
-    STEP = 32                 /* of k, between the prefetches of a and y */
+    STEP = 64,                /* of k, between the prefetches of a and y */
+    UNROLL_K = 2
 };
 
 INLINE __mmask16 mask_of(int64_t n) {
     return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n > 0 ? n : 0)) - 1);
 }
 
-/* Walks over a block's rectangle ahead, some lines at each of many steps. */
+/* Walks over a block's rectangles ahead, some lines at each of many steps. */
 typedef struct walk {
-    const float *row;
-    int64_t stride, rows, length, column;
+    matmul_ahead now, then;
+    int64_t column;
     int64_t lines; /* at a step */
 } walk;
 
+static int64_t lines_of(const matmul_ahead *a) {
+    return a->rows * ((a->length + 15) / 16);
+}
+
 static walk walk_start(const matmul_block *t) {
-    const int64_t lines = t->ahead.rows * ((t->ahead.length + 15) / 16);
+    const int64_t lines = lines_of(&t->ahead[0]) + lines_of(&t->ahead[1]);
     const int64_t steps =
         (t->columns + MATMUL_PANEL - 1) / MATMUL_PANEL * ((t->k + STEP - 1) / STEP);
-    return (walk){.row = t->ahead.from,
-                  .stride = t->ahead.stride,
-                  .rows = t->ahead.rows,
-                  .length = t->ahead.length,
-                  .lines = steps > 0 ? (lines + steps - 1) / steps : 0};
+    return (walk){.now = t->ahead[0],
+                  .then = t->ahead[1],
+                  .lines = steps > 0 && lines > 0 ? (lines + steps - 1) / steps : 0};
 }
 
 INLINE void walk_step(walk *w) {
-    for (int64_t i = 0; i < w->lines && w->rows > 0; i++) {
-        _mm_prefetch((const char *)(w->row + w->column), _MM_HINT_T1);
+    for (int64_t i = 0; i < w->lines; i++) {
+        if (w->now.rows <= 0) {
+            w->now = w->then;
+            w->then.rows = 0;
+            if (w->now.rows <= 0)
+                return;
+        }
+        _mm_prefetch((const char *)(w->now.from + w->column), _MM_HINT_T1);
         w->column += 16;
-        if (w->column >= w->length) {
+        if (w->column >= w->now.length) {
             w->column = 0;
-            w->row += w->stride;
-            w->rows--;
+            w->now.from += w->now.stride;
+            w->now.rows--;
         }
     }
 }
 
-/* rows x (32 panels) sums at `column`. rows and panels are constants where it is inlined. */
-INLINE void tile(const matmul_block *t, int64_t column, walk *w, const int rows, const int panels) {
-    const float *b = t->panels + column / MATMUL_PANEL * t->panel_stride;
-    const int64_t a_row = t->a_row, a_k = t->a_k, panel_stride = t->panel_stride;
+/* One step of k: sum += a[rows] b[32 panels]. */
+INLINE void step(__m512 sum[ROWS][VECTORS_MAX], const float *const *a, const float *b,
+                 const matmul_block *t, const int rows, const int panels) {
+    __m512 row[VECTORS_MAX];
+    UNROLL
+    for (int j = 0; j < 2 * panels; j++) {
+        const float *from = b + j / 2 * t->panel_stride + j % 2 * 16;
+        row[j] = _mm512_loadu_ps(from);
+        _mm_prefetch((const char *)(from + AHEAD), _MM_HINT_T0);
+        if (rows > 1) /* else a compiler loads it again for each row */
+            __asm__("" : "+v"(row[j]));
+    }
+    UNROLL
+    for (int i = 0; i < rows; i++) {
+        const __m512 x = _mm512_set1_ps(a[i / 3][i % 3 * t->a_row]);
+        UNROLL
+        for (int j = 0; j < 2 * panels; j++)
+            sum[i][j] = _mm512_fmadd_ps(x, row[j], sum[i][j]);
+    }
+}
+
+/* rows x (32 panels) sums at `column`. rows, panels and packed, whether a is a packed panel, are
+ * constants where it is inlined. */
+INLINE void tile(const matmul_block *block, int64_t column, walk *w, const int rows,
+                 const int panels, const int packed) {
+    matmul_block t = *block;
+    const int64_t a_k = packed ? MATMUL_PANEL : 1;
+    t.a_row = packed ? 1 : t.a_row;
+    const float *b = t.panels + column / MATMUL_PANEL * t.panel_stride;
     /* Every third row has a pointer; the two rows after it are reached by [p + stride * {1,2}]. */
     const float *a[(ROWS + 2) / 3];
     __m512 sum[ROWS][VECTORS_MAX];
     __mmask16 mask[VECTORS_MAX];
     UNROLL
     for (int i = 0; i < (rows + 2) / 3; i++)
-        a[i] = t->a + 3 * i * a_row;
+        a[i] = t.a + 3 * i * t.a_row;
     UNROLL
     for (int j = 0; j < 2 * panels; j++)
-        mask[j] = mask_of(t->columns - column - 16 * j);
+        mask[j] = mask_of(t.columns - column - 16 * j);
+    float *y = t.y + column;
     UNROLL
     for (int i = 0; i < rows; i++) {
-        const float *y = t->y + i * t->y_stride + column;
         UNROLL
         for (int j = 0; j < 2 * panels; j++)
             sum[i][j] =
-                t->accumulate ? _mm512_maskz_loadu_ps(mask[j], y + 16 * j) : _mm512_setzero_ps();
+                _mm512_maskz_loadu_ps(t.accumulate ? mask[j] : 0, y + i * t.y_stride + 16 * j);
     }
     const int spreads = rows >= 7; /* prefetches; with fewer rows b alone fills the time */
     /* The tile after this one: to the right, or the first one of the rows below. */
-    const float *y_ahead = column + MATMUL_PANEL < t->columns ? t->y + column + MATMUL_PANEL
-                                                              : t->y + rows * t->y_stride;
+    const float *y_ahead =
+        column + MATMUL_PANEL < t.columns ? y + MATMUL_PANEL : t.y + rows * t.y_stride;
     int y_rows = rows;
-    for (int64_t left = t->k; left > 0; left -= STEP) {
+    int64_t left = t.k;
+    while (left >= UNROLL_K) {
+        int64_t end = 0;
         if (spreads) {
-            for (int i = 0; i < 4 && y_rows > 0; i++, y_rows--, y_ahead += t->y_stride) {
+            end = left > STEP ? left - STEP : 0;
+            for (int i = 0; i < 4 && y_rows > 0; i++, y_rows--, y_ahead += t.y_stride) {
                 _mm_prefetch((const char *)y_ahead, _MM_HINT_T0);
                 _mm_prefetch((const char *)(y_ahead + 16), _MM_HINT_T0);
             }
             walk_step(w);
         }
-        int64_t k = !spreads || left < STEP ? left : STEP;
-        if (!spreads)
-            left = 0;
-        for (; k > 0; k--) {
-            if (spreads) /* a line of a packed a; nothing new where a is row-major */
-                _mm_prefetch((const char *)(a[0] + 6 * a_k), _MM_HINT_T0);
-            __m512 row[VECTORS_MAX];
+        for (; left - end >= UNROLL_K; left -= UNROLL_K) {
             UNROLL
-            for (int j = 0; j < 2 * panels; j++) {
-                row[j] = _mm512_loadu_ps(b + j / 2 * panel_stride + j % 2 * 16);
-                _mm_prefetch((const char *)(b + j / 2 * panel_stride + j % 2 * 16 + AHEAD),
-                             _MM_HINT_T0);
-                if (rows > 1) /* else a compiler loads it again for each row */
-                    __asm__("" : "+v"(row[j]));
-            }
-            UNROLL
-            for (int i = 0; i < rows; i++) {
-                const __m512 x = _mm512_set1_ps(a[i / 3][i % 3 * a_row]);
+            for (int u = 0; u < UNROLL_K; u++) {
+                const float *at[(ROWS + 2) / 3];
                 UNROLL
-                for (int j = 0; j < 2 * panels; j++)
-                    sum[i][j] = _mm512_fmadd_ps(x, row[j], sum[i][j]);
+                for (int i = 0; i < (rows + 2) / 3; i++)
+                    at[i] = a[i] + u * a_k;
+                if (spreads && packed) /* the line that the next steps read */
+                    _mm_prefetch((const char *)(at[0] + 6 * a_k), _MM_HINT_T0);
+                step(sum, at, b + u * MATMUL_PANEL, &t, rows, panels);
             }
             UNROLL
             for (int i = 0; i < (rows + 2) / 3; i++)
-                a[i] += a_k;
-            b += MATMUL_PANEL;
+                a[i] += UNROLL_K * a_k;
+            b += UNROLL_K * MATMUL_PANEL;
         }
+    }
+    for (; left > 0; left--, b += MATMUL_PANEL) {
+        step(sum, a, b, &t, rows, panels);
+        UNROLL
+        for (int i = 0; i < (rows + 2) / 3; i++)
+            a[i] += a_k;
     }
     UNROLL
     for (int i = 0; i < rows; i++) {
-        float *y = t->y + i * t->y_stride + column;
         UNROLL
         for (int j = 0; j < 2 * panels; j++)
-            _mm512_mask_storeu_ps(y + 16 * j, mask[j], sum[i][j]);
+            _mm512_mask_storeu_ps(y + i * t.y_stride + 16 * j, mask[j], sum[i][j]);
     }
 }
 
 /* All columns: WIDE panels side by side, then two, then one. */
 #define MULTIPLY(R, WIDE)                                                                          \
-    static void multiply_##R(const matmul_block *t) {                                              \
+    INLINE void all_##R(const matmul_block *t, const int packed) {                                 \
         walk w = walk_start(t);                                                                    \
         int64_t n = 0;                                                                             \
         for (; WIDE >= 4 && t->columns - n > 3 * MATMUL_PANEL; n += 4 * MATMUL_PANEL)              \
-            tile(t, n, &w, R, WIDE >= 4 ? 4 : 1);                                                  \
+            tile(t, n, &w, R, WIDE >= 4 ? 4 : 1, packed);                                          \
         for (; WIDE >= 2 && t->columns - n > MATMUL_PANEL; n += 2 * MATMUL_PANEL)                  \
-            tile(t, n, &w, R, WIDE >= 2 ? 2 : 1);                                                  \
+            tile(t, n, &w, R, WIDE >= 2 ? 2 : 1, packed);                                          \
         for (; t->columns > n; n += MATMUL_PANEL)                                                  \
-            tile(t, n, &w, R, 1);                                                                  \
+            tile(t, n, &w, R, 1, packed);                                                          \
+    }                                                                                              \
+    static void multiply_##R(const matmul_block *t) {                                              \
+        if (t->a_k == 1)                                                                           \
+            all_##R(t, 0);                                                                         \
+        else                                                                                       \
+            all_##R(t, 1);                                                                         \
     }
 MULTIPLY(1, 4)
 MULTIPLY(2, 4)

@@ -20,7 +20,7 @@ typedef struct matmul_ahead {
 } matmul_ahead;
 
 /* y[rows,columns] = a[rows,k] panels[k,columns], or += when accumulate is set. Strides count
- * floats; a_k is 1 for a row-major a, a_row is 1 for a transposed or packed one. */
+ * floats; either a_k is 1, a row-major a, or a_k is MATMUL_PANEL and a_row is 1, a packed one. */
 typedef struct matmul_block {
     float *y;
     const float *a;
@@ -29,7 +29,7 @@ typedef struct matmul_block {
     int64_t k, columns;
     int rows; /* 1 ... matmul_kernels.rows */
     int accumulate;
-    matmul_ahead ahead; /* a kernel may prefetch it while it computes; rows = 0: nothing */
+    matmul_ahead ahead[2]; /* a kernel may prefetch them while it computes; rows = 0: nothing */
 } matmul_block;
 
 typedef struct matmul_kernels {
