@@ -116,12 +116,14 @@ INLINE void tile(const matmul_block *block, int64_t column, walk *w, const int r
     const float *y_ahead =
         column + MATMUL_PANEL < t.columns ? y + MATMUL_PANEL : t.y + rows * t.y_stride;
     int y_rows = rows;
+    /* Its rows at a step, so that all are reached before k ends. */
+    const int64_t y_step = t.k > 4 * STEP ? 4 : t.k > 2 * STEP ? 5 : t.k > STEP ? 7 : rows;
     int64_t left = t.k;
     while (left >= UNROLL_K) {
         int64_t end = 0;
         if (spreads) {
             end = left > STEP ? left - STEP : 0;
-            for (int i = 0; i < 4 && y_rows > 0; i++, y_rows--, y_ahead += t.y_stride) {
+            for (int64_t i = 0; i < y_step && y_rows > 0; i++, y_rows--, y_ahead += t.y_stride) {
                 _mm_prefetch((const char *)y_ahead, _MM_HINT_T0);
                 _mm_prefetch((const char *)(y_ahead + 16), _MM_HINT_T0);
             }
