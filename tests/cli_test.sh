@@ -327,6 +327,10 @@ fails "bench: no configurations" 1 '.' bench --configs void generate.a
 run bench nosuchname --configs "$samples" --json
 [ "$rc" -eq 1 ] && [ "$(cat out)" = "[]" ] && grep -q 'nosuchname: no benchmark' err
 verdict "bench: an unknown name" $?
+works "bench of a configuration" '^generate.last +[0-9.e+]+ +bytes/s' bench -c "$samples/tiny.json"
+works "bench --json of a configuration" '"name": "train", "value": [0-9.e+]+, "unit": "bytes/s"' bench -c "$samples/tiny.json" train --json
+fails "bench of no configuration" 1 'missing: .*No such file' bench -c missing
+fails "bench of a wrong configuration" 1 'text' bench -c text
 
 # --- train: bad arguments, stopping, going on ----------------------------------------------------
 # shellcheck disable=SC2086

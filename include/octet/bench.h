@@ -21,4 +21,18 @@ octet_status octet_bench(octet_runtime *runtime, const char *models, const char 
                          int n, const volatile int *stop, octet_bench_report *report, void *context,
                          octet_error *error);
 
+typedef struct octet_bench_model_params {
+    const char *config, *name;   /* JSON text, and what errors call it */
+    const char *const *prefixes; /* of names; n_prefixes = 0: all */
+    int n_prefixes;
+    const volatile int *stop; /* as in octet_score_params */
+} octet_bench_model_params;
+
+/* Speeds of one configuration with fresh weights, in bytes/s: "train" (steps of its batch),
+ * "score", "generate.first" and "generate.last" (one stream at the start and at the end of its
+ * context), "generate.16" (16 streams, all together); at the end "memory", the process's peak in
+ * MiB. */
+octet_status octet_bench_model(octet_runtime *runtime, const octet_bench_model_params *params,
+                               octet_bench_report *report, void *context, octet_error *error);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "api/api.h"
 #include "api/yardstick.h"
@@ -16,6 +17,8 @@
 
 #define SIDE 512           /* K = N of the matrix products */
 #define GENERATE_BYTES 512 /* measured, after as many for warming up */
+#define MODEL_BYTES 128    /* that each stream of a configuration's own benchmark makes, 4 times */
+#define SCORED_BYTES 65536 /* at least */
 
 typedef struct bench {
     octet_runtime *runtime;
@@ -182,31 +185,38 @@ static octet_status time_steps(step_graph *s, const config *c, double *best, oct
     return status;
 }
 
-static octet_status bench_train(const bench *b, const char *name, const char *file,
-                                octet_error *error) {
-    config c;
+/* The best of some steps' seconds, and the FLOPs of one. */
+static octet_status measure_training(const bench *b, const config *c, double *seconds,
+                                     double *flops, octet_error *error) {
     model *m = NULL;
     optimizer o = {0};
     step_graph *s = NULL;
-    double best, peak = yardstick_flops(b->runtime->backend);
-    octet_status status = read_config(&c, b, file, error);
-    if (!status)
-        status = model_create(&m, b->runtime->backend, &c, error);
+    octet_status status = model_create(&m, b->runtime->backend, c, error);
     if (!status)
         status = params_reset(&m->params, 1, error);
     if (!status)
         status = optimizer_create(&o, &m->params, &m->config.train, error);
     if (!status)
-        status = step_create(&s, m, &o, c.train.batch, c.train.micro_batches, error);
+        status = step_create(&s, m, &o, c->train.batch, c->train.micro_batches, error);
     if (!status)
-        status = time_steps(s, &c, &best, error);
-    if (!status) {
-        double flops = 6 * model_weights_per_byte(m) * (double)(c.train.batch * c.context);
-        report(b, (octet_bench_result){name, flops / best / peak, "share of peak", NULL, 0, 0});
-    }
+        status = time_steps(s, c, seconds, error);
+    if (!status)
+        *flops = 6 * model_weights_per_byte(m) * (double)(c->train.batch * c->context);
     step_destroy(&s);
     optimizer_finish(&o);
     model_destroy(&m);
+    return status;
+}
+
+static octet_status bench_train(const bench *b, const char *name, const char *file,
+                                octet_error *error) {
+    config c;
+    double seconds, flops, peak = yardstick_flops(b->runtime->backend);
+    octet_status status = read_config(&c, b, file, error);
+    if (!status)
+        status = measure_training(b, &c, &seconds, &flops, error);
+    if (!status)
+        report(b, (octet_bench_result){name, flops / seconds / peak, "share of peak", NULL, 0, 0});
     return status;
 }
 
@@ -287,5 +297,97 @@ octet_status octet_bench(octet_runtime *runtime, const char *models, const char 
         status = bench_generate(&b, "generate.b", "bench-b.json", error);
     if (!status && stop && *stop)
         status = error_set(error, OCTET_STOPPED, "stopped");
+    return status;
+}
+
+/* --- one model */
+
+/* `streams` streams read `before` bytes and go on by what they sample; bytes/s of all together. */
+static octet_status bench_streams(const bench *b, octet_model *m, int streams, int64_t before,
+                                  const char *name, octet_error *error) {
+    octet_session *session = NULL;
+    octet_session_params slots = {.streams = streams, .keep = -1};
+    uint8_t *bytes = malloc((size_t)before + (size_t)streams);
+    octet_feed *feeds = calloc((size_t)streams, sizeof *feeds);
+    octet_status status = bytes && feeds ? octet_session_create(&session, m, &slots, error)
+                                         : error_memory(error, "bench", (double)before);
+    for (int i = 0; i < streams && !status; i++) {
+        fill_text(bytes, before, (uint32_t)i);
+        status = octet_session_join(session, &feeds[i].stream, error);
+        feeds[i].bytes = bytes;
+        feeds[i].n = (size_t)before;
+        if (!status)
+            status = octet_session_feed(session, &feeds[i], 1, error);
+    }
+    double best = 1e30;
+    octet_sampling sampling = {.temperature = 1, .seed = 1};
+    for (int round = 0; round < 4 && !status; round++) {
+        double t = clock_seconds();
+        for (int n = 0; n < MODEL_BYTES && !status; n++) {
+            for (int i = 0; i < streams && !status; i++) {
+                feeds[i] = (octet_feed){feeds[i].stream, bytes + before + i, 1, NULL};
+                status = octet_session_sample(session, feeds[i].stream, &sampling,
+                                              bytes + before + i, error);
+            }
+            if (!status)
+                status = octet_session_feed(session, feeds, streams, error);
+        }
+        t = clock_seconds() - t;
+        best = t < best ? t : best;
+    }
+    if (!status)
+        report(b, (octet_bench_result){name, MODEL_BYTES * streams / best, "bytes/s", NULL, 0, 0});
+    octet_session_destroy(&session);
+    free(bytes);
+    free(feeds);
+    return status;
+}
+
+static octet_status bench_score(const bench *b, octet_model *m, octet_error *error) {
+    octet_model_info info;
+    octet_model_info_get(m, &info);
+    size_t n = (size_t)(info.context < SCORED_BYTES ? SCORED_BYTES : info.context);
+    uint8_t *bytes = malloc(n);
+    if (!bytes)
+        return error_memory(error, "bench", (double)n);
+    fill_text(bytes, (int64_t)n, 1);
+    double bits, t = clock_seconds();
+    octet_status status = octet_score(m, bytes, n, NULL, &bits, error);
+    t = clock_seconds() - t;
+    if (!status)
+        report(b, (octet_bench_result){"score", (double)n / t, "bytes/s", NULL, 0, 0});
+    free(bytes);
+    return status;
+}
+
+octet_status octet_bench_model(octet_runtime *runtime, const octet_bench_model_params *p,
+                               octet_bench_report *visit, void *context, octet_error *error) {
+    bench b = {runtime, NULL, p->prefixes, p->n_prefixes, p->stop, visit, context};
+    octet_model *m = NULL;
+    config c;
+    double seconds, flops;
+    octet_status status = config_parse(&c, p->config, strlen(p->config), p->name, error);
+    if (!status && wanted(&b, "train") &&
+        !(status = measure_training(&b, &c, &seconds, &flops, error)))
+        report(&b, (octet_bench_result){"train", (double)(c.train.batch * c.context) / seconds,
+                                        "bytes/s", NULL, 0, 0});
+    if (!status)
+        status = octet_model_create(&m, runtime, p->config, p->name, 1, error);
+    int64_t late = c.context > 5 * MODEL_BYTES ? c.context - 5 * MODEL_BYTES : 0;
+    if (!status && wanted(&b, "score"))
+        status = bench_score(&b, m, error);
+    if (!status && wanted(&b, "generate.first"))
+        status = bench_streams(&b, m, 1, 0, "generate.first", error);
+    if (!status && wanted(&b, "generate.last"))
+        status = bench_streams(&b, m, 1, late, "generate.last", error);
+    if (!status && wanted(&b, "generate.16"))
+        status = bench_streams(&b, m, 16, 0, "generate.16", error);
+    struct rusage used;
+    if (!status && !getrusage(RUSAGE_SELF, &used))
+        report(&b,
+               (octet_bench_result){"memory", (double)used.ru_maxrss / 1024, "MiB", NULL, 0, 0});
+    if (!status && p->stop && *p->stop)
+        status = error_set(error, OCTET_STOPPED, "stopped");
+    octet_model_destroy(&m);
     return status;
 }

@@ -11,13 +11,15 @@
 #define PATH_BYTES 4096
 
 static const option_usage usage = {
-    "[NAME...] [--configs DIR] [--json]",
+    "[NAME...] [-c CONFIG] [--configs DIR] [--json]",
     "Runs the benchmarks whose names begin with one of the NAMEs, or all. More is better; ratio "
     "is\n"
-    "ours over the peer's; bound is what the machine's memory allows.",
+    "ours over the peer's; bound is what the machine's memory allows. With -c: how fast that\n"
+    "configuration trains, scores and generates, and the most memory that took.",
     "  octet bench\n"
     "  octet bench matmul --threads 1\n"
-    "  octet bench generate.a train.a --json",
+    "  octet bench generate.a train.a --json\n"
+    "  octet bench -c model.json",
 };
 
 typedef struct bench_run {
@@ -83,15 +85,36 @@ static const char *find_configs(char *buffer) {
     return NULL;
 }
 
-static int run_all(bench_run *run, const char *configs, octet_error *error) {
+/* The benchmarks of one configuration. */
+static octet_status run_model(bench_run *run, octet_runtime *runtime, const char *path,
+                              octet_error *error) {
+    octet_bytes file;
+    octet_status status = octet_bytes_open(&file, path, error);
+    if (status)
+        return status;
+    char *text = strndup((const char *)file.data, file.size);
+    octet_bytes_close(&file);
+    if (!text) {
+        snprintf(error->text, sizeof error->text, "%s: no memory for it", path);
+        return OCTET_NO_MEMORY;
+    }
+    octet_bench_model_params wanted = {text, path, (const char *const *)run->names, run->n_names,
+                                       signals_defer()};
+    status = octet_bench_model(runtime, &wanted, report, run, error);
+    free(text);
+    return status;
+}
+
+static int run_all(bench_run *run, const char *configs, const char *model, octet_error *error) {
     cli *c = run->cli;
     octet_runtime *runtime;
     if (cli_runtime(c, 0, &runtime, error))
         return cli_fail(c, error);
     run->list = c->json ? json_array() : NULL;
     progress_show(&c->progress, "measuring ...");
-    octet_status status = octet_bench(runtime, configs, (const char *const *)run->names,
-                                      run->n_names, signals_defer(), report, run, error);
+    octet_status status = model ? run_model(run, runtime, model, error)
+                                : octet_bench(runtime, configs, (const char *const *)run->names,
+                                              run->n_names, signals_defer(), report, run, error);
     int code = status ? cli_fail(c, error) : 0;
     if (signals_caught())
         code = cli_exit_code(OCTET_STOPPED);
@@ -109,8 +132,14 @@ static int run_all(bench_run *run, const char *configs, octet_error *error) {
 
 int cli_bench(cli *c, int argc, char **argv) {
     char buffer[PATH_BYTES];
-    const char *configs = NULL;
+    const char *configs = NULL, *model = NULL;
     option table[] = {
+        {.name = "config",
+         .letter = 'c',
+         .kind = OPTION_PATH,
+         .value = &model,
+         .argument = "CONFIG",
+         .help = "measure this configuration"},
         {.name = "configs",
          .kind = OPTION_PATH,
          .value = &configs,
@@ -129,7 +158,7 @@ int cli_bench(cli *c, int argc, char **argv) {
         cli_error(c, "no memory");
         return 1;
     }
-    code = run_all(&run, configs, &error);
+    code = run_all(&run, configs, model, &error);
     free(run.found);
     return code;
 }
