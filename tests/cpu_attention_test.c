@@ -682,6 +682,57 @@ static void gradient_is_the_slope(void **state) {
     }
 }
 
+/* --- p of any score */
+
+/* exp of `scores` as the gradient has it: with scale 1 and lse 0. */
+static void exp_of(float *out, const float *scores, cpu_isa isa) {
+    const int begin = 0, end = ATTENTION_TILE;
+    const float zero = 0.0f;
+    float ds[ATTENTION_TILE];
+    for (int j = 0; j < ATTENTION_TILE; j++)
+        ds[j] = 1.0f;
+    memcpy(out, scores, sizeof ds);
+    const attention_tile x = {.rows = 1,
+                              .scale = 1.0f,
+                              .begin = &begin,
+                              .end = &end,
+                              .stride = ATTENTION_TILE,
+                              .score = out,
+                              .dp = ds,
+                              .lse = &zero,
+                              .delta = &zero};
+    cpu_kernels_get(isa)->attention.gradient(&x);
+    for (int j = 0; j < ATTENTION_TILE; j++)
+        assert_true(ds[j] == out[j] || isnan(out[j]));
+}
+
+/* Kernels may compute exp by other operations, but never other bits, also past its range, where a
+ * tile holds one such score among ordinary ones or several. */
+static void p_has_the_bits_of_exact_exp_for_any_score(void **state) {
+    (void)state;
+    static const float odd[] = {88.7228317f, 88.72284f,    89.0f,   1e30f,  INFINITY,  NAN,   -0.0f,
+                                -87.336539f, -87.3365402f, -87.34f, -1e30f, -INFINITY, 1e-40f};
+    uint64_t random = 5;
+    for (int n = 0; n < 20000; n++) {
+        float scores[ATTENTION_TILE], out[ATTENTION_TILE];
+        const float size = n % 4 == 0 ? 100.0f : n % 4 == 1 ? 88.0f : n % 4 == 2 ? 10.0f : 1e-3f;
+        for (int j = 0; j < ATTENTION_TILE; j++)
+            scores[j] = size * uniform(&random);
+        for (int i = below(&random, 3); i > 0; i--)
+            scores[below(&random, ATTENTION_TILE)] = odd[below(&random, sizeof odd / sizeof *odd)];
+        for (int isa = 0; isa <= (int)cpu_detect(); isa++) {
+            exp_of(out, scores, (cpu_isa)isa);
+            for (int j = 0; j < ATTENTION_TILE; j++) {
+                const float expected = exact_exp(scores[j]);
+                if (isnan(expected))
+                    assert_true(isnan(out[j]));
+                else
+                    assert_same(&expected, out + j, 1);
+            }
+        }
+    }
+}
+
 /* --- rope */
 
 static void rope_turns_pairs_and_back(void **state) {
@@ -727,6 +778,7 @@ int main(void) {
         cmocka_unit_test(negative_zeros_survive),
         cmocka_unit_test(a_row_that_sees_nothing_gives_zeros),
         cmocka_unit_test(gradient_is_the_slope),
+        cmocka_unit_test(p_has_the_bits_of_exact_exp_for_any_score),
         cmocka_unit_test(rope_turns_pairs_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,57 +28,103 @@ INLINE __m256 load(const float *p, int whole, __m256i tail) {
     return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, tail);
 }
 
-/* Rows [row, row + R), columns [column, column + 8 V); with `whole` 0, V is 1 and only the lanes of
- * tail exist. V > 1 begins at a multiple of 8 V or, for V = 8, of 32. */
-INLINE void sums(const attention_product *x, const int R, const int V, const int whole, int row,
-                 int column) {
+/* sum += a[rows] b for one l; `some`, only of the rows whose bits are set. */
+INLINE void add_step(__m256 sum[8][8], const attention_product *x, const float *a, const float *b,
+                     const int R, const int V, const int whole, __m256i tail, const int some,
+                     unsigned bits) {
+    __m256 row_b[8];
+    UNROLL
+    for (int v = 0; v < V; v++)
+        row_b[v] = load(b + v / 4 * x->b_panel + v % 4 * 8, whole, tail);
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        if (some && !(bits >> i & 1))
+            continue;
+        const __m256 one_a = _mm256_broadcast_ss(a + i * x->a_row);
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] = _mm256_fmadd_ps(one_a, row_b[v], sum[i][v]);
+    }
+}
+
+INLINE void multiply_rows(__m256 sum[8][8], const float *factor, const int R, const int V) {
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] = _mm256_mul_ps(sum[i][v], _mm256_set1_ps(factor[i]));
+    }
+}
+
+/* All l of rows [row, row + R). */
+INLINE void add_steps(__m256 sum[8][8], const attention_product *x, const int R, const int V,
+                      const int whole, __m256i tail, int row, int column) {
+    const unsigned all = (1u << R) - 1u;
     const float *a = x->a + row * x->a_row;
     const float *b = x->b + column / 32 * x->b_panel + column % 32;
-    float *c = x->c + row * x->c_row + column;
-    const int64_t a_row = x->a_row, a_column = x->a_column, b_row = x->b_row;
-    const __m256i tail = first_lanes(whole ? 8 : x->n - column);
-    __m256 sum[8][8];
-    UNROLL
-    for (int i = 0; i < R; i++) {
-        UNROLL
-        for (int v = 0; v < V; v++)
-            sum[i][v] =
-                x->from_zero ? _mm256_setzero_ps() : load(c + i * x->c_row + v * 8, whole, tail);
+    for (int l = 0; l < x->k;) {
+        int n = x->k - l;
+        if (x->decay != NULL) {
+            const int left = ATTENTION_TILE - l % ATTENTION_TILE;
+            if (left == ATTENTION_TILE)
+                multiply_rows(sum, x->decay + l / ATTENTION_TILE * ATTENTION_ROWS + row, R, V);
+            n = n < left ? n : left;
+        }
+        if (x->seen != NULL) {
+            const unsigned bits = (unsigned)(x->seen[l] >> row) & all;
+            n = attention_seen_run(x->seen + l, row, all, n);
+            if (n == 0) {
+                add_step(sum, x, a, b, R, V, whole, tail, 1, bits);
+                a += x->a_column;
+                b += x->b_row;
+                l++;
+                continue;
+            }
+        }
+        l += n;
+        for (; n > 0; n--, a += x->a_column, b += x->b_row)
+            add_step(sum, x, a, b, R, V, whole, tail, 0, 0);
     }
-    for (int l = 0; l < x->k; l++) {
-        __m256 row_b[8];
-        UNROLL
-        for (int v = 0; v < V; v++)
-            row_b[v] = load(b + v / 4 * x->b_panel + v % 4 * 8, whole, tail);
+}
+
+/* Rows [row, end) in groups of R, columns [column, column + 8 V); with `whole` 0, V is 1 and only
+ * the lanes of tail exist. V > 1 begins at a multiple of 8 V or, for V = 8, of 32. */
+INLINE void sums(const attention_product *x, const int R, const int V, const int whole, int row,
+                 int end, int column) {
+    const __m256i tail = first_lanes(whole ? 8 : x->n - column);
+    for (; row < end; row += R) {
+        float *c = x->c + row * x->c_row + column;
+        __m256 sum[8][8];
         UNROLL
         for (int i = 0; i < R; i++) {
-            const __m256 one_a = _mm256_broadcast_ss(a + i * a_row);
             UNROLL
             for (int v = 0; v < V; v++)
-                sum[i][v] = _mm256_fmadd_ps(one_a, row_b[v], sum[i][v]);
+                sum[i][v] = x->from_zero ? _mm256_setzero_ps()
+                                         : load(c + i * x->c_row + v * 8, whole, tail);
         }
-        a += a_column;
-        b += b_row;
-    }
-    UNROLL
-    for (int i = 0; i < R; i++) {
+        add_steps(sum, x, R, V, whole, tail, row, column);
         UNROLL
-        for (int v = 0; v < V; v++) {
-            if (whole)
-                _mm256_storeu_ps(c + i * x->c_row + v * 8, sum[i][v]);
-            else
-                _mm256_maskstore_ps(c + i * x->c_row + v * 8, tail, sum[i][v]);
+        for (int i = 0; i < R; i++) {
+            UNROLL
+            for (int v = 0; v < V; v++) {
+                if (whole)
+                    _mm256_storeu_ps(c + i * x->c_row + v * 8, sum[i][v]);
+                else
+                    _mm256_maskstore_ps(c + i * x->c_row + v * 8, tail, sum[i][v]);
+            }
         }
     }
 }
 
 #define SUMS(R, V)                                                                                 \
-    static void sums_##R##x##V(const attention_product *x, int row, int column) {                  \
-        sums(x, R, V, 1, row, column);                                                             \
+    static void sums_##R##x##V(const attention_product *p, int row, int end, int column) {         \
+        const attention_product x = *p;                                                            \
+        sums(&x, R, V, 1, row, end, column);                                                       \
     }
 #define TAIL(R)                                                                                    \
-    static void tail_##R(const attention_product *x, int row, int column) {                        \
-        sums(x, R, 1, 0, row, column);                                                             \
+    static void tail_##R(const attention_product *p, int row, int end, int column) {               \
+        const attention_product x = *p;                                                            \
+        sums(&x, R, 1, 0, row, end, column);                                                       \
     }
 SUMS(6, 2)
 SUMS(6, 1)
@@ -96,7 +142,7 @@ TAIL(4)
 TAIL(2)
 TAIL(1)
 
-typedef void sums_function(const attention_product *, int, int);
+typedef void sums_function(const attention_product *, int, int, int);
 
 /* The kernels of a number of rows: by 1, 2, 4, 8 vectors, NULL where there is none. */
 typedef struct row_sums {
@@ -104,16 +150,16 @@ typedef struct row_sums {
     sums_function *tail, *by_vectors[4];
 } row_sums;
 
-static int step(const row_sums *k, const attention_product *x, int row, int column) {
+static int step(const row_sums *k, const attention_product *x, int row, int end, int column) {
     const int left = (x->n - column) / 8;
     if (left == 0) {
-        k->tail(x, row, column);
+        k->tail(x, row, end, column);
         return 8;
     }
     int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
     while (k->by_vectors[e] == NULL)
         e--;
-    k->by_vectors[e](x, row, column);
+    k->by_vectors[e](x, row, end, column);
     return 8 << e;
 }
 
@@ -122,13 +168,12 @@ static void product_avx2(const attention_product *x) {
                                      {4, tail_4, {sums_4x1, sums_4x2, NULL, NULL}},
                                      {2, tail_2, {sums_2x1, sums_2x2, sums_2x4, NULL}},
                                      {1, tail_1, {sums_1x1, sums_1x2, sums_1x4, sums_1x8}}};
-    for (int row = 0; row < x->m;) {
-        const row_sums *k = table;
-        while (k->rows > x->m - row)
-            k++;
-        for (int column = 0; column < x->n;)
-            column += step(k, x, row, column);
-        row += k->rows;
+    const row_sums *k = table;
+    for (int row = 0; row < x->m; k++) {
+        const int end = row + (x->m - row) / k->rows * k->rows;
+        for (int column = 0; column < x->n && row < end;)
+            column += step(k, x, row, end, column);
+        row = end;
     }
 }
 
@@ -154,9 +199,43 @@ INLINE float tree_max(__m256 a) {
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-INLINE void exp_tile(float *restrict p) {
-    for (int j = 0; j < ATTENTION_TILE; j++)
-        p[j] = exact_exp(p[j]);
+/* exact_exp where x is neither above 88.72 nor NaN; adds the lanes that are to *odd. The product n
+ * 0.693359375 is exact, so that its fused difference rounds alike. */
+INLINE __m256 usual_exp(__m256 x, __m256 *odd) {
+    const __m256 magic = _mm256_set1_ps(12582912.0f);
+    const __m256 t = _mm256_add_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), magic);
+    const __m256 n = _mm256_sub_ps(t, magic);
+    const __m256 r = _mm256_sub_ps(_mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x),
+                                   _mm256_mul_ps(n, _mm256_set1_ps(-2.12194440e-4f)));
+    __m256 q = _mm256_set1_ps(1.9875691500e-4f);
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(1.3981999507e-3f));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(8.3334519073e-3f));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(4.1665795894e-2f));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(1.6666665459e-1f));
+    q = _mm256_add_ps(_mm256_mul_ps(q, r), _mm256_set1_ps(5.0000001201e-1f));
+    const __m256 y = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(q, _mm256_mul_ps(r, r)), r),
+                                   _mm256_set1_ps(1.0f));
+    *odd = _mm256_or_ps(*odd, _mm256_cmp_ps(x, _mm256_set1_ps(88.7228317f), _CMP_NLE_UQ));
+    const __m256i scaled =
+        _mm256_add_epi32(_mm256_castps_si256(y), _mm256_slli_epi32(_mm256_castps_si256(t), 23));
+    return _mm256_and_ps(_mm256_castsi256_ps(scaled),
+                         _mm256_cmp_ps(x, _mm256_set1_ps(-87.3365402f), _CMP_NLT_UQ));
+}
+
+/* p[32] = exp(p). */
+INLINE void exp_row(float *p) {
+    __m256 odd = _mm256_setzero_ps(), y[4];
+    UNROLL
+    for (int v = 0; v < 4; v++)
+        y[v] = usual_exp(_mm256_loadu_ps(p + v * 8), &odd);
+    if (_mm256_movemask_ps(odd)) {
+        for (int j = 0; j < ATTENTION_TILE; j++)
+            p[j] = exact_exp(p[j]);
+        return;
+    }
+    UNROLL
+    for (int v = 0; v < 4; v++)
+        _mm256_storeu_ps(p + v * 8, y[v]);
 }
 
 /* Scales the seen scores, sets the others to -inf, subtracts the new maximum; returns it. */
@@ -189,7 +268,7 @@ static void softmax_avx2(const attention_tile *x) {
     }
     for (int i = 0; i < x->rows; i++)
         if (x->begin[i] < x->end[i])
-            exp_tile(x->score + i * x->stride);
+            exp_row(x->score + i * x->stride);
     for (int i = 0; i < x->rows; i++)
         change[i] = exact_exp(change[i]);
     for (int i = 0; i < x->rows; i++) {
@@ -215,7 +294,7 @@ static void gradient_avx2(const attention_tile *x) {
             const __m256 s = _mm256_sub_ps(_mm256_mul_ps(scale, _mm256_loadu_ps(p + j)), lse);
             _mm256_storeu_ps(p + j, _mm256_blendv_ps(least, s, seen));
         }
-        exp_tile(p);
+        exp_row(p);
         for (int j = 0; j < ATTENTION_TILE; j += 8) {
             const __m256 seen = _mm256_castsi256_ps(seen_lanes(j, x->begin[i], x->end[i]));
             const __m256 v = _mm256_mul_ps(_mm256_loadu_ps(p + j),
@@ -277,6 +356,13 @@ static void pack_avx2(float *tile, const float *rows, int64_t row_stride, int n,
     for (; i < d; i++)
         for (int j = 0; j < ATTENTION_TILE; j++)
             tile[i * ATTENTION_TILE + j] = j < n ? rows[j * row_stride + i] : 0.0f;
+}
+
+/* To the second level: much is fetched at a time. */
+static void fetch_avx2(const float *rows, int64_t row_stride, int64_t n, int64_t d) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j += 16)
+            _mm_prefetch((const char *)(rows + i * row_stride + j), _MM_HINT_T1);
 }
 
 /* --- rows that see few keys */
@@ -419,6 +505,7 @@ void attention_kernels_avx2(attention_kernels *k) {
     k->gradient = gradient_avx2;
     k->dot = dot_avx2;
     k->pack = pack_avx2;
+    k->fetch = fetch_avx2;
     k->near = near_forward;
     k->near_gradient = near_backward;
 }

@@ -1,8 +1,7 @@
 /* attention_avx512.c: the kernels of attention for AVX-512.
  *
  * The product keeps rows x vectors of sums in registers and takes b by vectors of 16 columns, a by
- * broadcasts; edges are masks. exp is exact_exp in plain loops, which the compiler turns into
- * vector code with the same operations. */
+ * broadcasts; edges are masks. exp is exact_exp with fewer operations that give the same bits. */
 #include "cpu/attention_kernels.h"
 
 #include "base/exact.h"
@@ -20,51 +19,97 @@
 #define UNROLL16 _Pragma("GCC unroll 16")
 #endif
 
-/* Rows [row, row + R), columns [column, column + 16 V), of which the last vector holds those of
- * `tail`. V > 1 begins at a panel. */
-INLINE void sums(const attention_product *x, const int R, const int V, int row, int column,
-                 __mmask16 tail) {
+/* sum += a[rows] b for one l; `masked`, only of the rows whose bits are set. */
+INLINE void add_step(__m512 sum[8][8], const attention_product *x, const float *a, const float *b,
+                     const int R, const int V, __mmask16 tail, const int masked, unsigned bits) {
+    __m512 row_b[8];
+    UNROLL
+    for (int v = 0; v < V; v++)
+        row_b[v] = _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
+                                         b + v / 2 * x->b_panel + v % 2 * 16);
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        const __m512 one_a = _mm512_set1_ps(a[i * x->a_row]);
+        const __mmask16 some = (__mmask16) - (int)(bits >> i & 1);
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] = masked ? _mm512_mask3_fmadd_ps(one_a, row_b[v], sum[i][v], some)
+                               : _mm512_fmadd_ps(one_a, row_b[v], sum[i][v]);
+    }
+}
+
+INLINE void multiply_rows(__m512 sum[8][8], const float *factor, const int R, const int V) {
+    UNROLL
+    for (int i = 0; i < R; i++) {
+        UNROLL
+        for (int v = 0; v < V; v++)
+            sum[i][v] = _mm512_mul_ps(sum[i][v], _mm512_set1_ps(factor[i]));
+    }
+}
+
+/* All l of rows [row, row + R). */
+INLINE void add_steps(__m512 sum[8][8], const attention_product *x, const int R, const int V,
+                      int row, int column, __mmask16 tail) {
+    const unsigned all = (1u << R) - 1u;
     const float *a = x->a + row * x->a_row;
     const float *b = x->b + column / 32 * x->b_panel + column % 32;
-    float *c = x->c + row * x->c_row + column;
-    const int64_t a_row = x->a_row, a_column = x->a_column, b_row = x->b_row;
-    __m512 sum[8][8];
-    UNROLL
-    for (int i = 0; i < R; i++) {
-        UNROLL
-        for (int v = 0; v < V; v++)
-            sum[i][v] = x->from_zero ? _mm512_setzero_ps()
-                                     : _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
-                                                             c + i * x->c_row + v * 16);
+    for (int l = 0; l < x->k;) {
+        int n = x->k - l;
+        if (x->decay != NULL) {
+            const int left = ATTENTION_TILE - l % ATTENTION_TILE;
+            if (left == ATTENTION_TILE)
+                multiply_rows(sum, x->decay + l / ATTENTION_TILE * ATTENTION_ROWS + row, R, V);
+            n = n < left ? n : left;
+        }
+        if (x->seen != NULL) {
+            const unsigned bits = (unsigned)(x->seen[l] >> row) & all;
+            n = attention_seen_run(x->seen + l, row, all, n);
+            if (n == 0) {
+                if (bits)
+                    add_step(sum, x, a, b, R, V, tail, 1, bits);
+                a += x->a_column;
+                b += x->b_row;
+                l++;
+                continue;
+            }
+        }
+        l += n;
+        for (; n > 0; n--, a += x->a_column, b += x->b_row)
+            add_step(sum, x, a, b, R, V, tail, 0, 0);
     }
-    for (int l = 0; l < x->k; l++) {
-        __m512 row_b[8];
-        UNROLL
-        for (int v = 0; v < V; v++)
-            row_b[v] = _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
-                                             b + v / 2 * x->b_panel + v % 2 * 16);
+}
+
+/* Rows [row, end) in groups of R, columns [column, column + 16 V), of which the last vector holds
+ * those of `tail`. V > 1 begins at a panel. */
+INLINE void sums(const attention_product *x, const int R, const int V, int row, int end, int column,
+                 __mmask16 tail) {
+    for (; row < end; row += R) {
+        float *c = x->c + row * x->c_row + column;
+        __m512 sum[8][8];
         UNROLL
         for (int i = 0; i < R; i++) {
-            const __m512 one_a = _mm512_set1_ps(a[i * a_row]);
             UNROLL
             for (int v = 0; v < V; v++)
-                sum[i][v] = _mm512_fmadd_ps(one_a, row_b[v], sum[i][v]);
+                sum[i][v] = x->from_zero ? _mm512_setzero_ps()
+                                         : _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
+                                                                 c + i * x->c_row + v * 16);
         }
-        a += a_column;
-        b += b_row;
-    }
-    UNROLL
-    for (int i = 0; i < R; i++) {
+        add_steps(sum, x, R, V, row, column, tail);
         UNROLL
-        for (int v = 0; v < V; v++)
-            _mm512_mask_storeu_ps(c + i * x->c_row + v * 16, v + 1 < V ? (__mmask16)-1 : tail,
-                                  sum[i][v]);
+        for (int i = 0; i < R; i++) {
+            UNROLL
+            for (int v = 0; v < V; v++)
+                _mm512_mask_storeu_ps(c + i * x->c_row + v * 16, v + 1 < V ? (__mmask16)-1 : tail,
+                                      sum[i][v]);
+        }
     }
 }
 
 #define SUMS(R, V)                                                                                 \
-    static void sums_##R##x##V(const attention_product *x, int row, int column, __mmask16 tail) {  \
-        sums(x, R, V, row, column, tail);                                                          \
+    static void sums_##R##x##V(const attention_product *p, int row, int end, int column,           \
+                               __mmask16 tail) {                                                   \
+        const attention_product x = *p;                                                            \
+        sums(&x, R, V, row, end, column, tail);                                                    \
     }
 SUMS(8, 2)
 SUMS(8, 1)
@@ -79,17 +124,17 @@ SUMS(1, 4)
 SUMS(1, 2)
 SUMS(1, 1)
 
-typedef void sums_function(const attention_product *, int, int, __mmask16);
+typedef void sums_function(const attention_product *, int, int, int, __mmask16);
 
 /* The largest of 8, 4, 2, 1 vectors that are left of the columns and that the rows have. */
-static int step(sums_function *const by_vectors[4], const attention_product *x, int row,
+static int step(sums_function *const by_vectors[4], const attention_product *x, int row, int end,
                 int column) {
     const int left = (x->n - column + 15) / 16;
     int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
     while (by_vectors[e] == NULL)
         e--;
     const int over = column + (16 << e) - x->n; /* columns that the last vector lacks */
-    by_vectors[e](x, row, column, over > 0 ? (__mmask16)(0xffff >> over) : (__mmask16)0xffff);
+    by_vectors[e](x, row, end, column, over > 0 ? (__mmask16)(0xffff >> over) : (__mmask16)0xffff);
     return 16 << e;
 }
 
@@ -99,13 +144,12 @@ static void product_avx512(const attention_product *x) {
                                                {sums_4x1, sums_4x2, sums_4x4, NULL},
                                                {sums_8x1, sums_8x2, NULL, NULL}};
     /* wide products do best with 4 x 4 sums: fewest loads */
-    const int most = x->n >= 64 ? 4 : 8;
-    for (int row = 0; row < x->m;) {
-        const int left = x->m - row < most ? x->m - row : most;
-        const int e = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
-        for (int column = 0; column < x->n;)
-            column += step(table[e], x, row, column);
-        row += 1 << e;
+    const int most = x->n >= 64 ? 2 : 3;
+    for (int row = 0, e = most; row < x->m; e--) {
+        const int end = row + ((x->m - row) >> e << e);
+        for (int column = 0; column < x->n && row < end;)
+            column += step(table[e], x, row, end, column);
+        row = end;
     }
 }
 
@@ -129,9 +173,39 @@ INLINE float tree_max(__m512 v) {
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-INLINE void exp_tile(float *restrict p) {
-    for (int j = 0; j < ATTENTION_TILE; j++)
-        p[j] = exact_exp(p[j]);
+/* exact_exp where x is neither above 88.72 nor NaN; adds the lanes that are to *odd. The product n
+ * 0.693359375 is exact, so that its fused difference rounds alike. */
+INLINE __m512 usual_exp(__m512 x, __mmask16 *odd) {
+    const __m512 magic = _mm512_set1_ps(12582912.0f);
+    const __m512 t = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), magic);
+    const __m512 n = _mm512_sub_ps(t, magic);
+    const __m512 r = _mm512_sub_ps(_mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x),
+                                   _mm512_mul_ps(n, _mm512_set1_ps(-2.12194440e-4f)));
+    __m512 q = _mm512_set1_ps(1.9875691500e-4f);
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(1.3981999507e-3f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(8.3334519073e-3f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(4.1665795894e-2f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(1.6666665459e-1f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(5.0000001201e-1f));
+    const __m512 y = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(q, _mm512_mul_ps(r, r)), r),
+                                   _mm512_set1_ps(1.0f));
+    *odd |= _mm512_cmp_ps_mask(x, _mm512_set1_ps(88.7228317f), _CMP_NLE_UQ);
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(
+        _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.3365402f), _CMP_NLT_UQ), _mm512_castps_si512(y),
+        _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+}
+
+/* p[32] = exp(x0, x1). */
+INLINE void exp_row(float *p, __m512 x0, __m512 x1) {
+    __mmask16 odd = 0;
+    _mm512_storeu_ps(p, usual_exp(x0, &odd));
+    _mm512_storeu_ps(p + 16, usual_exp(x1, &odd));
+    if (odd) {
+        _mm512_storeu_ps(p, x0);
+        _mm512_storeu_ps(p + 16, x1);
+        for (int j = 0; j < ATTENTION_TILE; j++)
+            p[j] = exact_exp(p[j]);
+    }
 }
 
 /* Four passes, so that the long chains of neighbouring rows overlap. */
@@ -155,8 +229,10 @@ static void softmax_avx512(const attention_tile *x) {
         _mm512_storeu_ps(p + 16, _mm512_sub_ps(s1, _mm512_set1_ps(max)));
     }
     for (int i = 0; i < x->rows; i++)
-        if (x->begin[i] < x->end[i])
-            exp_tile(x->score + i * x->stride);
+        if (x->begin[i] < x->end[i]) {
+            float *p = x->score + i * x->stride;
+            exp_row(p, _mm512_loadu_ps(p), _mm512_loadu_ps(p + 16));
+        }
     for (int i = 0; i < x->rows; i++)
         change[i] = exact_exp(change[i]);
     for (int i = 0; i < x->rows; i++) {
@@ -177,15 +253,18 @@ static void gradient_avx512(const attention_tile *x) {
         float *p = x->score + i * x->stride, *ds = x->dp + i * x->stride;
         const uint32_t seen = lanes_of(x->begin[i], x->end[i]);
         const __m512 lse = _mm512_set1_ps(x->lse[i]), delta = _mm512_set1_ps(x->delta[i]);
-        for (int j = 0; j < ATTENTION_TILE; j += 16)
-            _mm512_storeu_ps(p + j,
-                             _mm512_mask_sub_ps(least, (__mmask16)(seen >> j),
-                                                _mm512_mul_ps(scale, _mm512_loadu_ps(p + j)), lse));
-        exp_tile(p);
-        for (int j = 0; j < ATTENTION_TILE; j += 16)
-            _mm512_storeu_ps(ds + j,
-                             _mm512_maskz_mul_ps((__mmask16)(seen >> j), _mm512_loadu_ps(p + j),
-                                                 _mm512_sub_ps(_mm512_loadu_ps(ds + j), delta)));
+        __m512 s[2];
+        UNROLL
+        for (int v = 0; v < 2; v++)
+            s[v] = _mm512_mask_sub_ps(least, (__mmask16)(seen >> v * 16),
+                                      _mm512_mul_ps(scale, _mm512_loadu_ps(p + v * 16)), lse);
+        exp_row(p, s[0], s[1]);
+        UNROLL
+        for (int v = 0; v < 2; v++)
+            _mm512_storeu_ps(
+                ds + v * 16,
+                _mm512_maskz_mul_ps((__mmask16)(seen >> v * 16), _mm512_loadu_ps(p + v * 16),
+                                    _mm512_sub_ps(_mm512_loadu_ps(ds + v * 16), delta)));
     }
 }
 
@@ -277,7 +356,7 @@ INLINE int v_moderate(vec x) {
 
 #include "cpu/attention_near.inc"
 
-/* Packing is bound by memory: the AVX2 version stays. */
+/* Packing and fetching are bound by memory: the AVX2 versions stay. */
 void attention_kernels_avx512(attention_kernels *k) {
     k->product = product_avx512;
     k->softmax = softmax_avx512;

@@ -16,8 +16,12 @@ static void product_c(const attention_product *x) {
             const float *b = x->b + j / 32 * x->b_panel + j % 32;
             float *c = x->c + i * x->c_row + j;
             float sum = x->from_zero ? 0.0f : *c;
-            for (int l = 0; l < x->k; l++)
-                sum = fmaf(a[l * x->a_column], b[l * x->b_row], sum);
+            for (int l = 0; l < x->k; l++) {
+                if (x->decay != NULL && l % ATTENTION_TILE == 0)
+                    sum *= x->decay[l / ATTENTION_TILE * ATTENTION_ROWS + i];
+                if (x->seen == NULL || x->seen[l] >> i & 1)
+                    sum = fmaf(a[l * x->a_column], b[l * x->b_row], sum);
+            }
             *c = sum;
         }
     }
@@ -85,12 +89,20 @@ static void pack_c(float *tile, const float *rows, int64_t row_stride, int n, in
             tile[i * ATTENTION_TILE + j] = j < n ? rows[j * row_stride + i] : 0.0f;
 }
 
+static void fetch_c(const float *rows, int64_t row_stride, int64_t n, int64_t d) {
+    (void)rows;
+    (void)row_stride;
+    (void)n;
+    (void)d;
+}
+
 void attention_kernels_c(attention_kernels *k) {
     k->product = product_c;
     k->softmax = softmax_c;
     k->gradient = gradient_c;
     k->dot = dot_c;
     k->pack = pack_c;
+    k->fetch = fetch_c;
     k->near = NULL;
     k->near_gradient = NULL;
 }

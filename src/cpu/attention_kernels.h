@@ -15,7 +15,9 @@
 #define ATTENTION_NEAR 16 /* keys that a row may see to count as near, and rows of such a block */
 
 /* c[i,j] = c[i,j] + sum over l of a[i,l] b[l,j], one chain of fused multiply-adds over l ascending;
- * from_zero starts it at 0 instead. m, n, k may be 0. */
+ * from_zero starts it at 0 instead. m, n, k may be 0. Where `seen` is given, row i takes part at l
+ * only if bit i of seen[l] is set: what it does not see is left out, not multiplied by zero. Where
+ * `decay` is given, row i of c is multiplied by decay[l / 32][i] before l = 0, 32, 64, ... */
 typedef struct attention_product {
     int m, n, k;
     int from_zero;
@@ -25,6 +27,8 @@ typedef struct attention_product {
     int64_t b_row, b_panel;
     float *c; /* c[i,j] at c[i * c_row + j] */
     int64_t c_row;
+    const uint64_t *seen; /* [k] of at most 64 rows, or NULL */
+    const float *decay;   /* [ceil(k / 32)][ATTENTION_ROWS], or NULL */
 } attention_product;
 
 /* Rows of one tile: row i sees its lanes begin[i] <= j < end[i], and is left alone where there are
@@ -64,6 +68,14 @@ typedef struct attention_near {
     float *keys, *values; /* scratch [D][32] each, of forward only keys */
 } attention_near;
 
+/* How many l from the first on all the rows of `all`, from `row` on, see: at most n. */
+static inline int attention_seen_run(const uint64_t *seen, int row, unsigned all, int n) {
+    int run = 0;
+    while (run < n && (seen[run] >> row & all) == all)
+        run++;
+    return run;
+}
+
 typedef struct attention_kernels {
     void (*product)(const attention_product *x);
     /* m' = max(m, max_j s_j) with s = scale score; decay = exp(m - m'), 0 while m is -inf; p =
@@ -78,6 +90,8 @@ typedef struct attention_kernels {
     /* Packs n <= 32 rows of d floats (row_stride apart) into lanes 0.. of one tile [d][32]; the
      * other lanes become 0. */
     void (*pack)(float *tile, const float *rows, int64_t row_stride, int n, int64_t d);
+    /* Hints that n rows of d floats are going to be used; nothing where there is no such hint. */
+    void (*fetch)(const float *rows, int64_t row_stride, int64_t n, int64_t d);
     /* All of attention and of its gradient where every row sees at most 16 keys; NULL where the
      * other kernels do as well. */
     void (*near)(const attention_near *x);

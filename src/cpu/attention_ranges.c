@@ -1,13 +1,11 @@
-/* attention_ranges.c: products over rows that see different ranges of keys.
+/* attention_ranges.c: which rows see which keys, and how rows are grouped by that.
  *
- * Keys that a row does not see are left out of its chains, not multiplied by zero. Neighbouring
- * rows see nearly the same keys, so the common range of a few rows is one dense product, and what
- * single rows see before and after it is added row by row; the order inside every chain stays
- * ascending. */
+ * Keys that a row does not see are left out of its chains, not multiplied by zero: products are
+ * told which rows take part where not all do. Where every row sees few keys, rows go in small
+ * blocks to kernels of their own. */
 #include "cpu/cpu_attention.h"
 
-/* Rows with different ranges are taken in groups of: fewer share more keys, more fill registers. */
-#define GROUP 4
+#include <string.h>
 
 attention_shape attention_shape_of(const tensor *q, const tensor *k) {
     attention_shape s = {.batch = q->dim[0], .time = q->dim[1], .heads = q->dim[2]};
@@ -50,87 +48,28 @@ int attention_run(const int *begin, const int *end, int rows) {
     return n;
 }
 
-/* The range that all rows share, *first >= *last if there is none; returns whether no row sees
- * more. */
-static int common(const int *begin, const int *end, int rows, int *first, int *last) {
-    int same = 1;
-    *first = begin[0];
-    *last = end[0];
-    for (int i = 1; i < rows; i++) {
-        same &= begin[i] == begin[0] && end[i] == end[0];
-        *first = begin[i] > *first ? begin[i] : *first;
-        *last = end[i] < *last ? end[i] : *last;
+const uint64_t *attention_seen(uint64_t *seen, const int *begin, const int *end, int rows,
+                               int first, int last) {
+    int all = 1;
+    for (int i = 0; i < rows; i++)
+        all &= begin[i] <= first && end[i] >= last;
+    if (all)
+        return NULL;
+    memset(seen, 0, (size_t)(last - first) * sizeof *seen);
+    for (int i = 0; i < rows; i++) { /* where rows begin and end */
+        if (begin[i] >= end[i] || begin[i] >= last || end[i] <= first)
+            continue;
+        seen[begin[i] > first ? begin[i] - first : 0] ^= (uint64_t)1 << i;
+        if (end[i] < last)
+            seen[end[i] - first] ^= (uint64_t)1 << i;
     }
-    return same;
+    for (int l = 1; l < last - first; l++)
+        seen[l] ^= seen[l - 1];
+    return seen;
 }
 
-static void weigh_rows(const attention_kernels *k, const attention_product *x, int row, int rows,
-                       int first, int last) {
-    if (first >= last)
-        return;
-    attention_product p = *x;
-    p.m = rows;
-    p.k = last - first;
-    p.a += row * x->a_row + first * x->a_column;
-    p.b += first * x->b_row;
-    p.c += row * x->c_row;
-    k->product(&p);
-}
-
-void attention_weigh(const attention_kernels *k, const attention_product *x, const int *begin,
-                     const int *end) {
-    int first, last;
-    if (common(begin, end, x->m, &first, &last)) {
-        weigh_rows(k, x, 0, x->m, first, last);
-        return;
-    }
-    for (int row = 0; row < x->m; row += GROUP) {
-        const int rows = x->m - row < GROUP ? x->m - row : GROUP;
-        const int same = common(begin + row, end + row, rows, &first, &last);
-        const int apart = first >= last; /* nothing in common: each row its own */
-        for (int i = row; i < row + rows && !same; i++)
-            weigh_rows(k, x, i, 1, begin[i], apart ? end[i] : first);
-        if (!apart)
-            weigh_rows(k, x, row, rows, first, last);
-        for (int i = row; i < row + rows && !same && !apart; i++)
-            weigh_rows(k, x, i, 1, last, end[i]);
-    }
-}
-
-static void spread_rows(const attention_kernels *k, const attention_product *x, int row, int rows,
-                        int first, int last) {
-    if (first >= last)
-        return;
-    attention_product p = *x;
-    p.m = last - first;
-    p.k = rows;
-    p.a += row * x->a_row + first * x->a_column;
-    p.a_row = x->a_column; /* the transpose */
-    p.a_column = x->a_row;
-    p.b += row * x->b_row;
-    p.c += first * x->c_row;
-    k->product(&p);
-}
-
-void attention_spread(const attention_kernels *k, const attention_product *x, const int *begin,
-                      const int *end) {
-    int first, last;
-    if (common(begin, end, x->k, &first, &last)) {
-        spread_rows(k, x, 0, x->k, first, last);
-        return;
-    }
-    for (int row = 0; row < x->k; row += GROUP) {
-        const int rows = x->k - row < GROUP ? x->k - row : GROUP;
-        const int same = common(begin + row, end + row, rows, &first, &last);
-        const int apart = first >= last;
-        if (!apart)
-            spread_rows(k, x, row, rows, first, last);
-        for (int i = row; i < row + rows && !same; i++) {
-            spread_rows(k, x, i, 1, begin[i], apart ? end[i] : first);
-            if (!apart)
-                spread_rows(k, x, i, 1, last, end[i]);
-        }
-    }
+int attention_by_head(const attention_shape *s, int n_lanes) {
+    return s->batch * s->key_heads >= 2 * (int64_t)n_lanes || n_lanes == 1;
 }
 
 double attention_reach(const int32_t *first, int64_t time) {

@@ -11,9 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Keys of tiles that a block with few rows works on at once. */
-#define SCORES (ATTENTION_ROWS * ATTENTION_TILE)
+/* A block works on several tiles at once, so that its sums stay in registers for longer: at most as
+ * many as fill this many scores. */
 #define MAX_TILES 8
+#define SCORES (ATTENTION_ROWS * ATTENTION_TILE * 4)
 
 /* Keys [tiles][D][32] and values [32 tiles][.., D] of one lane and key head, a ring. */
 typedef struct source {
@@ -27,7 +28,7 @@ typedef struct block {
     const attention_kernels *kernels;
     int64_t d, pitch, base;
     float scale;
-    float *q, *acc, *score; /* [32][pitch], [32][pitch], [32 * 32] */
+    float *q, *acc, *score; /* [32][pitch], [32][pitch], [SCORES] */
     int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
     float max[ATTENTION_ROWS], sum[ATTENTION_ROWS];
 } block;
@@ -46,82 +47,104 @@ static void block_init(block *w, const cpu_call *c, const attention_shape *s, fl
     w->score = w->acc + ATTENTION_ROWS * s->pitch;
 }
 
-/* One tile's scores, at `score` with `stride` floats from row to row, go into acc. */
-static void add_tile(block *w, int row, int rows, float *score, int64_t stride, int64_t tile,
-                     const source *from) {
-    int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
-    float decay[ATTENTION_ROWS];
-    const int64_t first = tile * ATTENTION_TILE - w->base;
-    for (int i = 0; i < rows; i++) {
-        const int64_t lo = w->begin[row + i] - first, hi = w->end[row + i] - first;
-        begin[i] = lo < 0 ? 0 : lo > ATTENTION_TILE ? ATTENTION_TILE : (int)lo;
-        end[i] = hi < 0 ? 0 : hi > ATTENTION_TILE ? ATTENTION_TILE : (int)hi;
-        decay[i] = 1.0f;
-    }
-    const attention_tile t = {.rows = rows,
-                              .scale = w->scale,
-                              .begin = begin,
-                              .end = end,
-                              .stride = stride,
-                              .score = score,
-                              .max = w->max + row,
-                              .sum = w->sum + row,
-                              .decay = decay};
-    w->kernels->softmax(&t);
-    for (int i = 0; i < rows; i++) {
-        float *acc = w->acc + (row + i) * w->pitch;
-        if (decay[i] != 1.0f && w->begin[row + i] < first) /* else acc is still 0 */
-            for (int64_t d = 0; d < w->d; d++)
-                acc[d] *= decay[i];
-    }
-    const attention_product values = {.m = rows,
-                                      .n = (int)w->d,
-                                      .a = score,
-                                      .a_row = stride,
-                                      .a_column = 1,
-                                      .b = from->values +
-                                           tile % from->tiles * ATTENTION_TILE * from->value_row,
-                                      .b_row = from->value_row,
-                                      .b_panel = ATTENTION_TILE,
-                                      .c = w->acc + row * w->pitch,
-                                      .c_row = w->pitch};
-    attention_weigh(w->kernels, &values, begin, end);
+/* n tiles from `tile` on, of which the ring holds the first at `at`. */
+typedef struct tiles {
+    int64_t at;
+    int n;
+    int begin[ATTENTION_ROWS], end[ATTENTION_ROWS]; /* lanes of all n tiles that a row sees */
+    int first, last;                                /* that any row sees */
+} tiles;
+
+static int clip(int64_t x, int most) {
+    return x < 0 ? 0 : x > most ? most : (int)x;
 }
 
-/* Rows [row, row + rows), which see about the same keys. Few rows take several tiles at once: a
- * single chain of scores would leave most of the processor idle. */
+/* The tiles of rows [row, row + rows) at lane `key` of what they see. */
+static void set_tiles(tiles *t, const block *w, int row, int rows, int64_t key) {
+    const int lanes = t->n * ATTENTION_TILE;
+    for (int i = 0; i < rows; i++) {
+        t->begin[i] = clip(w->begin[row + i] - key, lanes);
+        t->end[i] = clip(w->end[row + i] - key, lanes);
+    }
+    attention_span(t->begin, t->end, rows, &t->first, &t->last);
+}
+
+/* Scores become p, tile by tile; decay[n][32] is what the sum of values before each takes. */
+static void soften(block *w, int row, int rows, const tiles *t, float *decay) {
+    int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
+    for (int n = 0; n < t->n; n++, decay += ATTENTION_ROWS) {
+        const int first = n * ATTENTION_TILE;
+        for (int i = 0; i < rows; i++) {
+            begin[i] = clip(t->begin[i] - first, ATTENTION_TILE);
+            end[i] = clip(t->end[i] - first, ATTENTION_TILE);
+            decay[i] = 1.0f;
+        }
+        const attention_tile x = {.rows = rows,
+                                  .scale = w->scale,
+                                  .begin = begin,
+                                  .end = end,
+                                  .stride = t->n * ATTENTION_TILE,
+                                  .score = w->score + first,
+                                  .max = w->max + row,
+                                  .sum = w->sum + row,
+                                  .decay = decay};
+        w->kernels->softmax(&x);
+    }
+}
+
+/* Rows [row, row + rows) with tiles that they see. */
+static void add_tiles(block *w, int row, int rows, const tiles *t, const source *from) {
+    float decay[MAX_TILES * ATTENTION_ROWS];
+    uint64_t seen[MAX_TILES * ATTENTION_TILE];
+    const int64_t stride = t->n * ATTENTION_TILE;
+    /* lanes that any row sees, in steps of 8; whole tiles but the last where there are several */
+    const int skip = t->n == 1 ? t->first / 8 * 8 : 0, end = (t->last + 7) / 8 * 8;
+    const attention_product scores = {.m = rows,
+                                      .n = end - skip,
+                                      .k = (int)w->d,
+                                      .from_zero = 1,
+                                      .a = w->q + row * w->pitch,
+                                      .a_row = w->pitch,
+                                      .a_column = 1,
+                                      .b = from->keys + t->at * w->d * ATTENTION_TILE + skip,
+                                      .b_row = ATTENTION_TILE,
+                                      .b_panel = w->d * ATTENTION_TILE,
+                                      .c = w->score + skip,
+                                      .c_row = stride};
+    w->kernels->product(&scores);
+    soften(w, row, rows, t, decay);
+    const int first = t->n == 1 ? t->first : 0; /* decay counts from whole tiles */
+    const attention_product values = {
+        .m = rows,
+        .n = (int)w->d,
+        .k = t->last - first,
+        .a = w->score + first,
+        .a_row = stride,
+        .a_column = 1,
+        .b = from->values + (t->at * ATTENTION_TILE + first) * from->value_row,
+        .b_row = from->value_row,
+        .b_panel = ATTENTION_TILE,
+        .c = w->acc + row * w->pitch,
+        .c_row = w->pitch,
+        .seen = attention_seen(seen, t->begin, t->end, rows, first, t->last),
+        .decay = decay};
+    w->kernels->product(&values);
+}
+
+/* Rows [row, row + rows), which see about the same keys. */
 static void add_rows(block *w, int row, int rows, const source *from) {
     int first, last;
     attention_span(w->begin + row, w->end + row, rows, &first, &last);
-    const int64_t most =
-        rows <= SCORES / ATTENTION_TILE / MAX_TILES ? MAX_TILES : ATTENTION_ROWS / rows;
+    const int64_t fit = SCORES / ATTENTION_TILE / rows, most = fit < MAX_TILES ? fit : MAX_TILES;
     const int64_t end = (w->base + last + ATTENTION_TILE - 1) / ATTENTION_TILE;
-    int64_t tile = (w->base + first) / ATTENTION_TILE;
-    while (tile < end) {
+    for (int64_t tile = (w->base + first) / ATTENTION_TILE; tile < end;) {
         const int64_t at = tile % from->tiles;
         int64_t n = end - tile < most ? end - tile : most;
         n = n < from->tiles - at ? n : from->tiles - at;
-        /* lanes that any row sees, in steps of 8; whole tiles where there are several */
-        const int64_t key = tile * ATTENTION_TILE - w->base;
-        const int64_t skip = n == 1 && first > key ? (first - key) / 8 * 8 : 0;
-        const int64_t lanes =
-            last - key < n * ATTENTION_TILE ? (last - key + 7) / 8 * 8 : n * ATTENTION_TILE;
-        const int64_t stride = n * ATTENTION_TILE;
-        const attention_product scores = {.m = rows,
-                                          .n = (int)(lanes - skip),
-                                          .k = (int)w->d,
-                                          .from_zero = 1,
-                                          .a = w->q + row * w->pitch,
-                                          .a_row = w->pitch,
-                                          .a_column = 1,
-                                          .b = from->keys + at * w->d * ATTENTION_TILE + skip,
-                                          .b_row = ATTENTION_TILE,
-                                          .b_panel = w->d * ATTENTION_TILE,
-                                          .c = w->score + skip,
-                                          .c_row = stride};
-        w->kernels->product(&scores);
-        for (int64_t i = 0; i < n; i++)
-            add_tile(w, row, rows, w->score + i * ATTENTION_TILE, stride, tile + i, from);
+        tiles t = {.at = at, .n = (int)n};
+        set_tiles(&t, w, row, rows, tile * ATTENTION_TILE - w->base);
+        if (t.first < t.last)
+            add_tiles(w, row, rows, &t, from);
         tile += n;
     }
 }
@@ -186,44 +209,78 @@ static int block_rows(const attention_shape *s, int64_t n) {
     return (int)(s->rows - n < ATTENTION_ROWS ? s->rows - n : ATTENTION_ROWS);
 }
 
-/* --- attention: inputs q, k, v, first; outputs o, lse. Phase 0 packs the keys. */
+/* --- attention: inputs q, k, v, first; outputs o, lse. Keys are packed as [tiles][D][32] for each
+ * head, and its values laid side by side as [32 tiles][pitch]: rows far apart in memory share few
+ * places of the cache. */
+
+static int64_t key_floats(const attention_shape *s) {
+    return s->tiles * s->d * ATTENTION_TILE;
+}
+
+static int64_t value_floats(const attention_shape *s) {
+    return s->tiles * ATTENTION_TILE * s->pitch;
+}
+
+/* Where the packed keys and values of a head are: of those at once there are as many as lanes, or
+ * all. */
+static float *packed_head(const cpu_call *c, const attention_shape *s, int64_t head, int lane) {
+    const int64_t place = attention_by_head(s, c->n_lanes) ? lane : head;
+    return (float *)c->workspace + place * (key_floats(s) + value_floats(s));
+}
+
+static int64_t packed_floats(const attention_shape *s, int n_lanes) {
+    const int64_t heads = s->batch * s->key_heads;
+    return (attention_by_head(s, n_lanes) ? n_lanes : heads) * (key_floats(s) + value_floats(s));
+}
 
 static int attention_tasks(const cpu_call *c, int phase) {
     const attention_shape s = attention_shape_of(c->node->input[0], c->node->input[1]);
     const int near = attention_near_reach(c, &s, c->in[3]);
+    const int64_t heads = s.batch * s.key_heads;
     if (near)
         return phase == 0 ? 0
                           : cpu_tasks(c, attention_chunks(&s),
                                       (double)(ATTENTION_CHUNK * (s.d + 16) * (near + 12)));
+    const int by_head = attention_by_head(&s, c->n_lanes);
     if (phase == 0)
-        return cpu_tasks(c, s.batch * s.tiles, (double)(ATTENTION_TILE * s.key_heads * s.d * 2));
+        return by_head ? 0 : cpu_tasks(c, heads * s.tiles, (double)(ATTENTION_TILE * s.d * 3));
     double reach = 0;
     for (int64_t b = 0; b < s.batch; b++)
         reach += attention_reach((const int32_t *)c->in[3] + b * s.time, s.time);
     reach /= (double)s.batch;
-    return cpu_tasks(c, s.batch * s.key_heads * s.blocks,
-                     ATTENTION_ROWS * (reach * (double)(2 * s.d + 4) + 64));
+    const double cost = ATTENTION_ROWS * (reach * (double)(2 * s.d + 4) + 64);
+    return by_head ? cpu_tasks(c, heads, cost * (double)s.blocks)
+                   : cpu_tasks(c, heads * s.blocks, cost);
 }
 
 static size_t attention_workspace(const node *n, int n_lanes) {
     const attention_shape s = attention_shape_of(n->input[0], n->input[1]);
-    const size_t keys = (size_t)(s.batch * s.key_heads * s.tiles * s.d * ATTENTION_TILE);
-    return (keys + (size_t)n_lanes * scratch_floats(&s)) * sizeof(float);
+    return ((size_t)packed_floats(&s, n_lanes) + (size_t)n_lanes * scratch_floats(&s)) *
+           sizeof(float);
 }
 
-static void pack_keys(const cpu_call *c, const attention_shape *s, int64_t unit) {
-    const int64_t b = unit / s->tiles, tile = unit % s->tiles, width = s->key_heads * s->d;
-    const int64_t left = s->time - tile * ATTENTION_TILE;
-    const float *k = (const float *)c->in[1] + (b * s->time + tile * ATTENTION_TILE) * width;
-    float *packed = c->workspace;
-    for (int64_t g = 0; g < s->key_heads; g++)
-        c->kernels->attention.pack(
-            packed + ((b * s->key_heads + g) * s->tiles + tile) * s->d * ATTENTION_TILE,
-            k + g * s->d, width, left < ATTENTION_TILE ? (int)left : ATTENTION_TILE, s->d);
+/* A tile of a head. */
+static void pack(const cpu_call *c, const attention_shape *s, int64_t head, int64_t tile,
+                 int lane) {
+    const attention_kernels *kernels = &c->kernels->attention;
+    const int64_t width = s->key_heads * s->d, t = tile * ATTENTION_TILE;
+    const int64_t from = (head / s->key_heads * s->time + t) * width + head % s->key_heads * s->d;
+    const int64_t left = s->time - t, ahead = left - ATTENTION_TILE;
+    const int n = left < ATTENTION_TILE ? (int)left : ATTENTION_TILE;
+    const float *k = (const float *)c->in[1] + from, *v = (const float *)c->in[2] + from;
+    float *keys = packed_head(c, s, head, lane);
+    float *values = keys + key_floats(s) + t * s->pitch;
+    const int64_t next = ahead < ATTENTION_TILE ? ahead : ATTENTION_TILE;
+    kernels->fetch(k + ATTENTION_TILE * width, width, next, s->d);
+    kernels->fetch(v + ATTENTION_TILE * width, width, next, s->d);
+    kernels->pack(keys + t * s->d, k, width, n, s->d);
+    for (int i = 0; i < n; i++)
+        memcpy(values + i * s->pitch, v + i * width, (size_t)s->d * sizeof(float));
 }
 
-static void attend(const cpu_call *c, const attention_shape *s, block *w, int64_t b, int64_t g,
-                   int64_t n) {
+static void attend(const cpu_call *c, const attention_shape *s, block *w, int64_t head, int64_t n,
+                   int lane) {
+    const int64_t b = head / s->key_heads, g = head % s->key_heads;
     const int rows = block_rows(s, n);
     const int32_t *first = (const int32_t *)c->in[3] + b * s->time;
     int64_t sees[ATTENTION_ROWS][2];
@@ -233,15 +290,23 @@ static void attend(const cpu_call *c, const attention_shape *s, block *w, int64_
         sees[i][1] = t + 1;
     }
     set_ranges(w, rows, sees);
-    const source from = {.keys = (const float *)c->workspace +
-                                 (b * s->key_heads + g) * s->tiles * s->d * ATTENTION_TILE,
-                         .values =
-                             (const float *)c->in[2] + (b * s->time * s->key_heads + g) * s->d,
-                         .value_row = s->key_heads * s->d,
-                         .tiles = s->tiles};
+    const float *keys = packed_head(c, s, head, lane);
+    const source from = {
+        .keys = keys, .values = keys + key_floats(s), .value_row = s->pitch, .tiles = s->tiles};
     load_q(w, s, c->in[0], b, g, n, rows);
     block_run(w, rows, &from);
     save_o(w, s, c->out[0], c->out[1], b, g, n, rows);
+}
+
+/* Hints that a block's rows of q and o come next. */
+static void fetch_block(const cpu_call *c, const attention_shape *s, int64_t head, int64_t n) {
+    const int64_t at =
+        attention_row(s, head / s->key_heads, head % s->key_heads, n > 0 ? n : 0) * s->d;
+    const int64_t times = ATTENTION_ROWS / s->repeat, width = s->heads * s->d;
+    if (n < 0 || n / s->repeat + times > s->time)
+        return;
+    c->kernels->attention.fetch((const float *)c->in[0] + at, width, times, s->repeat * s->d);
+    c->kernels->attention.fetch((const float *)c->out[0] + at, width, times, s->repeat * s->d);
 }
 
 /* A chunk of rows of a head where all rows see few keys. */
@@ -272,9 +337,9 @@ static void attend_near(const cpu_call *c, const attention_shape *s, int reach, 
 
 static void attention_run_task(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
     const attention_shape s = attention_shape_of(c->node->input[0], c->node->input[1]);
-    float *packed = c->workspace;
-    const int64_t keys = s.batch * s.key_heads * s.tiles * s.d * ATTENTION_TILE;
-    float *scratch = packed + keys + (int64_t)lane * (int64_t)scratch_floats(&s);
+    const int64_t heads = s.batch * s.key_heads;
+    float *scratch = (float *)c->workspace + packed_floats(&s, c->n_lanes) +
+                     (int64_t)lane * (int64_t)scratch_floats(&s);
     const int near = attention_near_reach(c, &s, c->in[3]);
     int64_t begin, end;
     if (near) {
@@ -285,24 +350,26 @@ static void attention_run_task(const cpu_call *c, int phase, int task, int n_tas
         return;
     }
     if (phase == 0) {
-        cpu_range(s.batch * s.tiles, 1, task, n_tasks, &begin, &end);
+        cpu_range(heads * s.tiles, 1, task, n_tasks, &begin, &end);
         for (int64_t unit = begin; unit < end; unit++)
-            pack_keys(c, &s, unit);
+            pack(c, &s, unit / s.tiles, unit % s.tiles, lane);
         return;
     }
-    const int64_t columns = s.batch * s.key_heads;
     block w;
     block_init(&w, c, &s, scratch);
-    cpu_range(columns * s.blocks, 1, task, n_tasks, &begin, &end);
-    /* Head by head, so that its keys stay in the cache; where there are too few heads for all
-     * threads, block by block. The last blocks see most: they come first, so that no thread ends
-     * with a long one. */
-    const int by_head = columns >= 2 * (int64_t)c->n_lanes || c->n_lanes == 1;
-    for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t column = by_head ? unit / s.blocks : unit % columns;
-        const int64_t block_at = s.blocks - 1 - (by_head ? unit % s.blocks : unit / columns);
-        attend(c, &s, &w, column / s.key_heads, column % s.key_heads, block_at * ATTENTION_ROWS);
+    const int by_head = attention_by_head(&s, c->n_lanes);
+    cpu_range(by_head ? heads : heads * s.blocks, 1, task, n_tasks, &begin, &end);
+    for (int64_t unit = begin; unit < end && by_head; unit++) {
+        for (int64_t tile = 0; tile < s.tiles; tile++)
+            pack(c, &s, unit, tile, lane);
+        for (int64_t n = s.blocks - 1; n >= 0; n--) {
+            fetch_block(c, &s, unit, (n - 1) * ATTENTION_ROWS);
+            attend(c, &s, &w, unit, n * ATTENTION_ROWS, lane);
+        }
     }
+    /* The last blocks see most: they come first, so that no thread ends with a long one. */
+    for (int64_t unit = begin; unit < end && !by_head; unit++)
+        attend(c, &s, &w, unit % heads, (s.blocks - 1 - unit / heads) * ATTENTION_ROWS, lane);
 }
 
 const cpu_op cpu_attention = {.n_phases = 2,

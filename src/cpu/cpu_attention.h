@@ -33,14 +33,15 @@ int attention_run(const int *begin, const int *end, int rows);
 /* First and last key that any of the rows sees; equal when there is none. */
 void attention_span(const int *begin, const int *end, int rows, int *first, int *last);
 
-/* c[i] += sum over begin[i] <= l < end[i], ascending, of a[i,l] b[l]. x->k is not used. */
-void attention_weigh(const attention_kernels *k, const attention_product *x, const int *begin,
-                     const int *end);
+/* What a product over keys first <= l < last needs to leave out what row i, which sees begin[i] <=
+ * l < end[i], does not see: sets bit i of seen[l - first] and returns seen; NULL where every row
+ * sees all. */
+const uint64_t *attention_seen(uint64_t *seen, const int *begin, const int *end, int rows,
+                               int first, int last);
 
-/* c[l] += sum over i ascending, of the rows i with begin[i] <= l < end[i], of a[i,l] b[i]. x->m is
- * not used; a_row is the step of i and a_column that of l. */
-void attention_spread(const attention_kernels *k, const attention_product *x, const int *begin,
-                      const int *end);
+/* Whether key heads alone keep all threads busy: then a task owns heads, and packs what a head needs
+ * just before it is used, while the cache holds it; else phase 0 packs all. */
+int attention_by_head(const attention_shape *s, int n_lanes);
 
 /* Average keys that a row of lane b of attention sees, from a sample of first[T]. */
 double attention_reach(const int32_t *first, int64_t time);

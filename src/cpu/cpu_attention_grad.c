@@ -1,6 +1,6 @@
 /* cpu_attention_grad.c: the gradient of attention, with memory linear in T.
  *
- * Scores are computed again, tile by tile, from the rows' log sum exp. A pair (block of 32 rows,
+ * Scores are computed again, tile by tile, from the rows' log sum exp. A pair (block of 64 rows,
  * tile of 32 keys) adds to dq of its rows and to dk, dv of its keys. Where there are enough lanes
  * and key heads for all threads, one task walks all pairs of a key head, tiles outside and blocks
  * inside, which is ascending for both; else one phase makes dq (a task owns blocks) and the next
@@ -11,23 +11,36 @@
 
 enum { WANT_DQ = 1, WANT_DKV = 2 };
 
-/* The workspace: keys and values packed as [B][G][tiles][D][32], the rows of q and do one after the
- * other as [B][G][32 blocks][pitch], delta[B,T,H], least[B][tiles] (the first key that 32 times
- * see), and scratch of each lane. */
+/* Rows of a block: sums over rows rest in registers for as long. */
+#define ROWS 64
+
+/* The workspace. What is packed of a head: keys and values as [tiles][D][32]; keys, and the rows of
+ * q and do, one after the other as [32 tiles or 64 blocks][pitch], since rows far apart in memory
+ * share few places of the cache; lse and delta [64 blocks]; least[tiles], the first key that 32
+ * times see. `places` such heads, then scratch of each lane. */
 typedef struct layout {
-    int64_t keys, values, q, d_o, delta, least, scratch, scratch_floats, floats;
+    int64_t values, key_rows, q, d_o, lse, delta, least, head_floats; /* keys are at 0 */
+    int64_t scratch, scratch_floats, floats;
 } layout;
 
-static layout layout_of(const attention_shape *s, int64_t n_lanes) {
-    const int64_t packed = s->batch * s->key_heads * s->tiles * s->d * ATTENTION_TILE;
+static int64_t blocks_of(const attention_shape *s) {
+    return (s->rows + ROWS - 1) / ROWS;
+}
+
+static layout layout_of(const attention_shape *s, int n_lanes) {
+    const int64_t packed = s->tiles * s->d * ATTENTION_TILE, rows = blocks_of(s) * ROWS;
+    const int by_head = attention_by_head(s, n_lanes);
     const int64_t line = 16; /* floats */
-    const int64_t rows = s->batch * s->key_heads * s->blocks * ATTENTION_ROWS * s->pitch;
-    layout w = {.keys = 0, .values = packed, .q = 2 * packed};
-    w.d_o = w.q + rows;
-    w.delta = w.d_o + rows;
-    w.least = w.delta + (s->batch * s->time * s->heads + line - 1) / line * line;
-    w.scratch = w.least + (s->batch * s->tiles + line - 1) / line * line;
-    w.scratch_floats = 4 * ATTENTION_ROWS * s->pitch + 2 * ATTENTION_ROWS * ATTENTION_TILE;
+    layout w = {.values = packed, .key_rows = 2 * packed};
+    w.q = w.key_rows + s->tiles * ATTENTION_TILE * s->pitch;
+    w.d_o = w.q + rows * s->pitch;
+    w.lse = w.d_o + rows * s->pitch;
+    w.delta = w.lse + rows;
+    w.least = w.delta + rows;
+    w.head_floats = w.least + (s->tiles + line - 1) / line * line;
+    w.scratch = (by_head ? n_lanes : s->batch * s->key_heads) * w.head_floats;
+    w.scratch_floats =
+        ((by_head ? rows : ROWS) + 2 * ATTENTION_TILE) * s->pitch + 2 * ROWS * ATTENTION_TILE;
     w.floats = w.scratch + n_lanes * w.scratch_floats;
     return w;
 }
@@ -40,96 +53,95 @@ typedef struct pair {
     int64_t b, g;
     int64_t n; /* first row of the block */
     int rows;
-    const float *keys, *values; /* packed, of (b, g) */
-    const int32_t *first, *least;
-    const float *all_delta;
-    const float *all_q, *all_d_o; /* packed, of (b, g) */
-    const float *q, *d_o;         /* [32][pitch] of the block */
-    float *dq;                    /* of the block, rows dq_row apart */
-    int64_t dq_row;
-    const float *k; /* of the tile, rows k_row apart */
-    int64_t k_row;
-    float *own_dq, *own_k, *dk, *dv; /* [32][pitch] each */
-    float *score, *dp;               /* [32][32] */
-    float lse[ATTENTION_ROWS], delta[ATTENTION_ROWS];
+    float *keys, *values, *key_rows; /* packed, of (b, g) */
+    float *all_q, *all_d_o, *all_lse, *all_delta;
+    int32_t *least;
+    const int32_t *first;
+    const float *q, *d_o, *lse, *delta; /* of the block: [64][pitch] and [64] */
+    float *all_dq;     /* of (b, g) where one task walks all pairs, else the block's */
+    float *dq;         /* of the block */
+    float *dk, *dv;    /* [32][pitch] each */
+    float *score, *dp; /* [64][32] */
 } pair;
 
 static void pair_init(pair *w, const cpu_call *c, const attention_shape *s, int lane) {
     const layout l = layout_of(s, c->n_lanes);
-    float *base = c->workspace;
     w->call = c;
     w->kernels = &c->kernels->attention;
     w->s = *s;
-    w->all_delta = base + l.delta;
-    w->own_dq = base + l.scratch + lane * l.scratch_floats;
-    w->own_k = w->own_dq + ATTENTION_ROWS * s->pitch;
-    w->dk = w->own_k + ATTENTION_ROWS * s->pitch;
-    w->dv = w->dk + ATTENTION_ROWS * s->pitch;
-    w->score = w->dv + ATTENTION_ROWS * s->pitch;
-    w->dp = w->score + ATTENTION_ROWS * ATTENTION_TILE;
+    w->dk = (float *)c->workspace + l.scratch + lane * l.scratch_floats;
+    w->dv = w->dk + ATTENTION_TILE * s->pitch;
+    w->score = w->dv + ATTENTION_TILE * s->pitch;
+    w->dp = w->score + ROWS * ATTENTION_TILE;
+    w->all_dq = w->dp + ROWS * ATTENTION_TILE;
 }
 
-static void pair_head(pair *w, int64_t b, int64_t g) {
-    const layout l = layout_of(&w->s, w->call->n_lanes);
-    const float *base = w->call->workspace;
-    const int64_t packed = w->s.tiles * w->s.d * ATTENTION_TILE;
-    w->b = b;
-    w->g = g;
-    w->keys = base + l.keys + (b * w->s.key_heads + g) * packed;
-    w->values = base + l.values + (b * w->s.key_heads + g) * packed;
-    const int64_t rows = (b * w->s.key_heads + g) * w->s.blocks * ATTENTION_ROWS;
-    w->all_q = base + l.q + rows * w->s.pitch;
-    w->all_d_o = base + l.d_o + rows * w->s.pitch;
-    w->first = (const int32_t *)w->call->in[3] + b * w->s.time;
-    w->least = (const int32_t *)(base + l.least) + b * w->s.tiles;
-}
-
-/* Reads the block's rows, all but dq. */
-static void load_rows(pair *w, int64_t block) {
+/* A head and where it is packed. */
+static void pair_head(pair *w, int64_t head, int64_t place) {
     const attention_shape *s = &w->s;
-    const float *lse = w->call->in[5];
-    w->n = block * ATTENTION_ROWS;
-    w->rows = (int)(s->rows - w->n < ATTENTION_ROWS ? s->rows - w->n : ATTENTION_ROWS);
+    const layout l = layout_of(s, w->call->n_lanes);
+    float *base = (float *)w->call->workspace + place * l.head_floats;
+    w->b = head / s->key_heads;
+    w->g = head % s->key_heads;
+    w->keys = base;
+    w->values = base + l.values;
+    w->key_rows = base + l.key_rows;
+    w->all_q = base + l.q;
+    w->all_d_o = base + l.d_o;
+    w->all_lse = base + l.lse;
+    w->all_delta = base + l.delta;
+    w->least = (int32_t *)(base + l.least);
+    w->first = (const int32_t *)w->call->in[3] + w->b * s->time;
+}
+
+static void set_block(pair *w, int64_t block) {
+    const attention_shape *s = &w->s;
+    w->n = block * ROWS;
+    w->rows = (int)(s->rows - w->n < ROWS ? s->rows - w->n : ROWS);
     w->q = w->all_q + w->n * s->pitch;
     w->d_o = w->all_d_o + w->n * s->pitch;
-    for (int i = 0; i < w->rows; i++) {
-        const int64_t at = attention_row(s, w->b, w->g, w->n + i);
-        w->lse[i] = lse[at];
-        w->delta[i] = w->all_delta[at];
-    }
+    w->lse = w->all_lse + w->n;
+    w->delta = w->all_delta + w->n;
 }
 
-/* dq of the block as it is so far: in place where its rows are evenly apart. */
-static void load_dq(pair *w) {
-    float *dq = w->call->out[0];
-    if (w->s.repeat == 1) {
-        w->dq = dq + attention_row(&w->s, w->b, w->g, w->n) * w->s.d;
-        w->dq_row = w->s.heads * w->s.d;
-        return;
-    }
-    w->dq = w->own_dq;
-    w->dq_row = w->s.pitch;
-    for (int i = 0; i < w->rows; i++)
-        memcpy(w->dq + i * w->s.pitch, dq + attention_row(&w->s, w->b, w->g, w->n + i) * w->s.d,
-               (size_t)w->s.d * sizeof(float));
-}
-
-static void save_dq(const pair *w, float factor) {
-    if (w->dq != w->own_dq)
-        return;
-    for (int i = 0; i < w->rows; i++) {
-        float *dq = (float *)w->call->out[0] + attention_row(&w->s, w->b, w->g, w->n + i) * w->s.d;
-        for (int64_t d = 0; d < w->s.d; d++)
-            dq[d] = w->dq[i * w->s.pitch + d] * factor;
-    }
-}
-
-static void save_dkv(const pair *w, int64_t tile, float scale) {
+/* Rows [n, n + rows) of dq, scaled. */
+static void save_dq(const pair *w, const float *from, int64_t n, int64_t rows) {
     const attention_shape *s = &w->s;
+    const float scale = w->call->node->params.attention.scale;
+    for (int64_t i = 0; i < rows; i++) {
+        float *dq = (float *)w->call->out[0] + attention_row(s, w->b, w->g, n + i) * s->d;
+        for (int64_t d = 0; d < s->d; d++)
+            dq[d] = from[i * s->pitch + d] * scale;
+    }
+}
+
+/* Offset of a key's row in k, v, dk, dv. */
+static int64_t key_at(const pair *w, int64_t key) {
+    return ((w->b * w->s.time + key) * w->s.key_heads + w->g) * w->s.d;
+}
+
+/* Hints that n rows of keys from the first on, as they are in k, v, dk, dv, come next. */
+static void fetch_keys(const pair *w, const void *x, int64_t key, int64_t n) {
+    const int64_t left = w->s.time - key;
+    w->kernels->fetch((const float *)x + (left > 0 ? key_at(w, key) : 0), w->s.key_heads * w->s.d,
+                      left < n ? left : n, w->s.d);
+}
+
+/* The same of times of q, o, d_o, dq. */
+static void fetch_times(const pair *w, const void *x, int64_t t, int64_t n) {
+    const attention_shape *s = &w->s;
+    const int64_t left = s->time - t,
+                  at = left > 0 ? attention_row(s, w->b, w->g, t * s->repeat) : 0;
+    w->kernels->fetch((const float *)x + at * s->d, s->heads * s->d, left < n ? left : n,
+                      s->repeat * s->d);
+}
+
+static void save_dkv(const pair *w, int64_t tile) {
+    const attention_shape *s = &w->s;
+    const float scale = w->call->node->params.attention.scale;
     const int64_t left = s->time - tile * ATTENTION_TILE;
     for (int j = 0; j < ATTENTION_TILE && j < left; j++) {
-        const int64_t at =
-            ((w->b * s->time + tile * ATTENTION_TILE + j) * s->key_heads + w->g) * s->d;
+        const int64_t at = key_at(w, tile * ATTENTION_TILE + j);
         float *dk = (float *)w->call->out[1] + at, *dv = (float *)w->call->out[2] + at;
         for (int64_t d = 0; d < s->d; d++) {
             dk[d] = w->dk[j * s->pitch + d] * scale;
@@ -138,17 +150,13 @@ static void save_dkv(const pair *w, int64_t tile, float scale) {
     }
 }
 
-/* Rows [row, row + rows) of the block, which see about the same lanes of the tile. */
-static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin, const int *end,
-                     int want) {
+/* p and ds of rows [row, row + rows) of the block, lanes [lo, hi) of the tile. */
+static void set_slopes(pair *w, int64_t tile, int row, int rows, const int *begin, const int *end,
+                       int lo, int hi) {
     const int64_t pitch = w->s.pitch, d = w->s.d;
-    int lo, hi;
-    attention_span(begin, end, rows, &lo, &hi);
-    if (lo >= hi)
-        return;
+    float *score = w->score + row * ATTENTION_TILE, *dp = w->dp + row * ATTENTION_TILE;
     lo = lo / 8 * 8; /* whole vectors */
     hi = (hi + 7) / 8 * 8;
-    float *score = w->score + row * ATTENTION_TILE, *dp = w->dp + row * ATTENTION_TILE;
     attention_product x = {.m = rows,
                            .n = hi - lo,
                            .k = (int)d,
@@ -176,54 +184,78 @@ static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin,
                               .lse = w->lse + row,
                               .delta = w->delta + row};
     w->kernels->gradient(&t);
-    x = (attention_product){.m = rows,
-                            .n = (int)d,
-                            .k = rows,
-                            .a = dp,
-                            .a_row = ATTENTION_TILE,
-                            .a_column = 1,
-                            .b_panel = ATTENTION_TILE,
-                            .c_row = pitch};
+}
+
+/* Rows [row, row + rows) of the block, which see about the same lanes of the tile. */
+static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin, const int *end,
+                     int want) {
+    const int64_t pitch = w->s.pitch;
+    uint64_t bits[ROWS];
+    int lo, hi;
+    attention_span(begin, end, rows, &lo, &hi);
+    set_slopes(w, tile, row, rows, begin, end, lo, hi);
+    const float *p = w->score + row * ATTENTION_TILE + lo;
+    const float *ds = w->dp + row * ATTENTION_TILE + lo;
+    const uint64_t *seen = attention_seen(bits, begin, end, rows, lo, hi);
     if (want & WANT_DQ) {
-        x.b = w->k;
-        x.b_row = w->k_row;
-        x.c = w->dq + row * w->dq_row;
-        x.c_row = w->dq_row;
-        attention_weigh(w->kernels, &x, begin, end);
-        x.c_row = pitch;
+        const attention_product x = {.m = rows,
+                                     .n = (int)w->s.d,
+                                     .k = hi - lo,
+                                     .a = ds,
+                                     .a_row = ATTENTION_TILE,
+                                     .a_column = 1,
+                                     .b = w->key_rows + (tile * ATTENTION_TILE + lo) * pitch,
+                                     .b_row = pitch,
+                                     .b_panel = ATTENTION_TILE,
+                                     .c = w->dq + row * pitch,
+                                     .c_row = pitch,
+                                     .seen = seen};
+        w->kernels->product(&x);
     }
     if (want & WANT_DKV) {
-        x.b = w->q + row * pitch;
-        x.b_row = pitch;
-        x.c = w->dk;
-        attention_spread(w->kernels, &x, begin, end);
-        x.a = score;
+        for (int i = 0; i < rows && seen != NULL; i++) /* now the keys of each row */
+            bits[i] = (((uint64_t)1 << end[i]) - ((uint64_t)1 << begin[i])) >> lo;
+        attention_product x = {.m = hi - lo,
+                               .n = (int)w->s.d,
+                               .k = rows,
+                               .a = ds, /* the transpose */
+                               .a_row = 1,
+                               .a_column = ATTENTION_TILE,
+                               .b = w->q + row * pitch,
+                               .b_row = pitch,
+                               .b_panel = ATTENTION_TILE,
+                               .c = w->dk + lo * pitch,
+                               .c_row = pitch,
+                               .seen = seen};
+        w->kernels->product(&x);
+        x.a = p;
         x.b = w->d_o + row * pitch;
-        x.c = w->dv;
-        attention_spread(w->kernels, &x, begin, end);
+        x.c = w->dv + lo * pitch;
+        w->kernels->product(&x);
     }
 }
 
-/* The loaded block and a tile. */
+/* The block and a tile. */
 static void add_pair(pair *w, int64_t tile, int want) {
-    int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
+    int begin[ROWS], end[ROWS];
     const int64_t key = tile * ATTENTION_TILE;
     for (int i = 0; i < w->rows; i++) {
-        const int64_t t = (w->n + i) / w->s.repeat;
+        const int64_t t = w->s.repeat == 1 ? w->n + i : (w->n + i) / w->s.repeat;
         const int64_t lo = w->first[t] - key, hi = t + 1 - key;
         begin[i] = lo < 0 ? 0 : lo > ATTENTION_TILE ? ATTENTION_TILE : (int)lo;
         end[i] = hi < 0 ? 0 : hi > ATTENTION_TILE ? ATTENTION_TILE : (int)hi;
     }
     for (int row = 0; row < w->rows;) {
         const int n = attention_run(begin + row, end + row, w->rows - row);
-        add_rows(w, tile, row, n, begin + row, end + row, want);
+        if (begin[row] < end[row])
+            add_rows(w, tile, row, n, begin + row, end + row, want);
         row += n;
     }
 }
 
 /* The first key that a row of the block sees, or one before it. */
 static int64_t block_least(const pair *w, int64_t block) {
-    const int64_t n = block * ATTENTION_ROWS, last = n + ATTENTION_ROWS - 1;
+    const int64_t n = block * ROWS, last = n + ROWS - 1;
     const int64_t t0 = n / w->s.repeat;
     const int64_t t1 = (last < w->s.rows ? last : w->s.rows - 1) / w->s.repeat;
     int64_t least = INT64_MAX;
@@ -232,102 +264,81 @@ static int64_t block_least(const pair *w, int64_t block) {
     return least;
 }
 
-static void set_k(pair *w, int64_t tile) {
-    w->k_row = w->s.key_heads * w->s.d;
-    w->k = (const float *)w->call->in[1] + (w->b * w->s.time + tile * ATTENTION_TILE) * w->k_row +
-           w->g * w->s.d;
-}
-
-/* A copy of the tile's keys: rows far apart in memory share few places of the cache. */
-static void load_k(pair *w, int64_t tile) {
-    set_k(w, tile);
-    for (int64_t j = 0; j < ATTENTION_TILE && tile * ATTENTION_TILE + j < w->s.time; j++)
-        memcpy(w->own_k + j * w->s.pitch, w->k + j * w->k_row, (size_t)w->s.d * sizeof(float));
-    w->k = w->own_k;
-    w->k_row = w->s.pitch;
-}
-
 /* dk and dv of a tile, and with WANT_DQ what it adds to all dq. */
 static void run_tile(pair *w, int64_t tile, int want) {
     const size_t bytes = (size_t)(ATTENTION_TILE * w->s.pitch) * sizeof(float);
     memset(w->dk, 0, bytes);
     memset(w->dv, 0, bytes);
-    if (want & WANT_DQ)
-        load_k(w, tile);
-    for (int64_t i = tile * ATTENTION_TILE * w->s.repeat / ATTENTION_ROWS; i < w->s.blocks; i++) {
+    fetch_keys(w, w->call->out[1], tile * ATTENTION_TILE, ATTENTION_TILE);
+    fetch_keys(w, w->call->out[2], tile * ATTENTION_TILE, ATTENTION_TILE);
+    for (int64_t i = tile * ATTENTION_TILE * w->s.repeat / ROWS; i < blocks_of(&w->s); i++) {
         if (block_least(w, i) >= (tile + 1) * ATTENTION_TILE)
             continue;
-        load_rows(w, i);
-        if (want & WANT_DQ)
-            load_dq(w);
+        set_block(w, i);
+        w->dq = w->all_dq + (want & WANT_DQ ? w->n * w->s.pitch : 0);
         add_pair(w, tile, want);
-        if (want & WANT_DQ)
-            save_dq(w, 1.0f);
     }
-    save_dkv(w, tile, w->call->node->params.attention.scale);
+    save_dkv(w, tile);
 }
 
 static void run_block(pair *w, int64_t block) {
-    load_rows(w, block);
-    w->dq = w->own_dq;
-    w->dq_row = w->s.pitch;
-    memset(w->dq, 0, (size_t)(ATTENTION_ROWS * w->s.pitch) * sizeof(float));
+    set_block(w, block);
+    w->dq = w->all_dq;
+    memset(w->dq, 0, (size_t)(ROWS * w->s.pitch) * sizeof(float));
     const int64_t last = (w->n + w->rows - 1) / w->s.repeat;
     for (int64_t tile = block_least(w, block) / ATTENTION_TILE; tile <= last / ATTENTION_TILE;
-         tile++) {
-        set_k(w, tile);
+         tile++)
         add_pair(w, tile, WANT_DQ);
-    }
-    save_dq(w, w->call->node->params.attention.scale);
+    save_dq(w, w->dq, w->n, w->rows);
 }
 
-/* All three gradients of a key head. dq gathers in the output and is scaled at the end. */
-static void run_head(pair *w) {
+/* Packs 32 keys, values and times of the head, and makes their delta and least. */
+static void prepare(pair *w, int64_t tile) {
     const attention_shape *s = &w->s;
-    const float scale = w->call->node->params.attention.scale;
-    float *dq = w->call->out[0];
-    for (int64_t n = 0; n < s->rows; n++)
-        memset(dq + attention_row(s, w->b, w->g, n) * s->d, 0, (size_t)s->d * sizeof(float));
-    for (int64_t tile = 0; tile < s->tiles; tile++)
-        run_tile(w, tile, WANT_DQ | WANT_DKV);
-    for (int64_t n = 0; n < s->rows; n++) {
-        float *row = dq + attention_row(s, w->b, w->g, n) * s->d;
-        for (int64_t d = 0; d < s->d; d++)
-            row[d] *= scale;
-    }
-}
-
-/* Phase 0: unit (b, tile) packs 32 keys and values, and makes delta and least of 32 times. */
-static void prepare(const cpu_call *c, const attention_shape *s, int64_t unit) {
-    const attention_kernels *k = &c->kernels->attention;
-    const layout l = layout_of(s, c->n_lanes);
-    float *base = c->workspace;
-    const int64_t b = unit / s->tiles, tile = unit % s->tiles;
+    const attention_kernels *k = w->kernels;
+    const cpu_call *c = w->call;
+    const float *q = c->in[0], *o = c->in[4], *lse = c->in[5], *d_o = c->in[6];
     const int64_t t = tile * ATTENTION_TILE, left = s->time - t, width = s->key_heads * s->d;
     const int n = left < ATTENTION_TILE ? (int)left : ATTENTION_TILE;
-    for (int64_t g = 0; g < s->key_heads; g++) {
-        const int64_t at = (b * s->time + t) * width + g * s->d;
-        const int64_t to = ((b * s->key_heads + g) * s->tiles + tile) * s->d * ATTENTION_TILE;
-        k->pack(base + l.keys + to, (const float *)c->in[1] + at, width, n, s->d);
-        k->pack(base + l.values + to, (const float *)c->in[2] + at, width, n, s->d);
+    const float *keys = (const float *)c->in[1] + key_at(w, t);
+    const float *values = (const float *)c->in[2] + key_at(w, t);
+    const size_t bytes = (size_t)s->d * sizeof(float);
+    fetch_keys(w, c->in[1], t + ATTENTION_TILE, ATTENTION_TILE);
+    fetch_keys(w, c->in[2], t + ATTENTION_TILE, ATTENTION_TILE);
+    fetch_times(w, q, t + ATTENTION_TILE, ATTENTION_TILE);
+    fetch_times(w, o, t + ATTENTION_TILE, ATTENTION_TILE);
+    fetch_times(w, d_o, t + ATTENTION_TILE, ATTENTION_TILE);
+    k->pack(w->keys + t * s->d, keys, width, n, s->d);
+    k->pack(w->values + t * s->d, values, width, n, s->d);
+    for (int i = 0; i < n; i++)
+        memcpy(w->key_rows + (t + i) * s->pitch, keys + i * width, bytes);
+    for (int64_t i = t * s->repeat; i < (t + n) * s->repeat; i++) {
+        const int64_t at = attention_row(s, w->b, w->g, i);
+        memcpy(w->all_q + i * s->pitch, q + at * s->d, bytes);
+        memcpy(w->all_d_o + i * s->pitch, d_o + at * s->d, bytes);
+        w->all_lse[i] = lse[at];
+        w->all_delta[i] = k->dot(d_o + at * s->d, o + at * s->d, s->d);
     }
-    const int32_t *first = (const int32_t *)c->in[3] + b * s->time + t;
-    int32_t least = first[0];
+    int32_t least = w->first[t];
     for (int i = 1; i < n; i++)
-        least = first[i] < least ? first[i] : least;
-    ((int32_t *)(base + l.least))[unit] = least > 0 ? least : 0;
-    const float *q = c->in[0], *o = c->in[4], *d_o = c->in[6];
-    for (int64_t g = 0; g < s->key_heads; g++) {
-        const int64_t to = (b * s->key_heads + g) * s->blocks * ATTENTION_ROWS;
-        for (int64_t i = t * s->repeat; i < (t + n) * s->repeat; i++) {
-            const int64_t at = attention_row(s, b, g, i) * s->d;
-            const size_t bytes = (size_t)s->d * sizeof(float);
-            memcpy(base + l.q + (to + i) * s->pitch, q + at, bytes);
-            memcpy(base + l.d_o + (to + i) * s->pitch, d_o + at, bytes);
-        }
+        least = w->first[t + i] < least ? w->first[t + i] : least;
+    w->least[tile] = least > 0 ? least : 0;
+}
+
+/* All three gradients of a key head. */
+static void run_head(pair *w) {
+    const attention_shape *s = &w->s;
+    for (int64_t tile = 0; tile < s->tiles; tile++)
+        prepare(w, tile);
+    memset(w->all_dq, 0, (size_t)(s->rows * s->pitch) * sizeof(float));
+    for (int64_t tile = 0; tile < s->tiles; tile++)
+        run_tile(w, tile, WANT_DQ | WANT_DKV);
+    for (int64_t tile = 0; tile < s->tiles; tile++) {
+        const int64_t n = tile * ATTENTION_TILE * s->repeat, left = s->rows - n;
+        fetch_times(w, w->call->out[0], (tile + 1) * ATTENTION_TILE, ATTENTION_TILE);
+        save_dq(w, w->all_dq + n * s->pitch, n,
+                left < ATTENTION_TILE * s->repeat ? left : ATTENTION_TILE * s->repeat);
     }
-    for (int64_t i = (b * s->time + t) * s->heads; i < (b * s->time + t + n) * s->heads; i++)
-        base[l.delta + i] = k->dot(d_o + i * s->d, o + i * s->d, s->d);
 }
 
 /* A chunk of rows of a head where all rows see few keys: dq of its rows, dk and dv of its keys, of
@@ -373,17 +384,11 @@ static void grad_near(const cpu_call *c, const attention_shape *s, int reach, in
     }
 }
 
-/* Whether key heads alone keep all threads busy: then one pass over the pairs is enough. */
-static int by_head(const cpu_call *c, const attention_shape *s) {
-    return s->batch * s->key_heads >= 2 * (int64_t)c->n_lanes || c->n_lanes == 1;
-}
-
 static int64_t units(const cpu_call *c, const attention_shape *s, int phase) {
-    if (phase == 0)
-        return s->batch * s->tiles;
-    if (by_head(c, s))
-        return phase == 1 ? s->batch * s->key_heads : 0;
-    return s->batch * s->key_heads * (phase == 1 ? s->blocks : s->tiles);
+    const int64_t heads = s->batch * s->key_heads;
+    if (attention_by_head(s, c->n_lanes))
+        return phase == 1 ? heads : 0;
+    return heads * (phase == 1 ? blocks_of(s) : s->tiles);
 }
 
 static int grad_tasks(const cpu_call *c, int phase) {
@@ -397,11 +402,11 @@ static int grad_tasks(const cpu_call *c, int phase) {
     if (n == 0)
         return 0;
     if (phase == 0)
-        return cpu_tasks(c, n, (double)(ATTENTION_TILE * (s.key_heads + s.heads) * s.d * 4));
+        return cpu_tasks(c, n, (double)(ATTENTION_TILE * (1 + s.repeat) * s.d * 4));
     double reach = 0;
     for (int64_t b = 0; b < s.batch; b++)
         reach += attention_reach((const int32_t *)c->in[3] + b * s.time, s.time);
-    const double products = by_head(c, &s) ? 5 : phase == 1 ? 3 : 4;
+    const double products = attention_by_head(&s, c->n_lanes) ? 5 : phase == 1 ? 3 : 4;
     return cpu_tasks(c, n,
                      (double)(s.time * s.heads) * reach * products * (double)(s.d + 4) / (double)n);
 }
@@ -423,16 +428,16 @@ static void grad_run(const cpu_call *c, int phase, int task, int n_tasks, int la
     const int64_t heads = s.batch * s.key_heads;
     pair w;
     pair_init(&w, c, &s, lane);
+    const int by_head = attention_by_head(&s, c->n_lanes);
     for (int64_t unit = begin; unit < end; unit++) {
-        if (phase == 0) {
-            prepare(c, &s, unit);
-            continue;
-        }
-        pair_head(&w, unit % heads / s.key_heads, unit % s.key_heads);
-        if (by_head(c, &s))
+        const int64_t head = phase == 0 ? unit / s.tiles : unit % heads;
+        pair_head(&w, head, by_head ? lane : head);
+        if (by_head)
             run_head(&w);
+        else if (phase == 0)
+            prepare(&w, unit % s.tiles);
         else if (phase == 1)
-            run_block(&w, s.blocks - 1 - unit / heads); /* the longest first */
+            run_block(&w, blocks_of(&s) - 1 - unit / heads); /* the longest first */
         else
             run_tile(&w, unit / heads, WANT_DKV);
     }
