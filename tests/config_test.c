@@ -50,6 +50,7 @@ static void defaults_are_those_documented(void **state) {
     assert_int_equal(l->mlp_width, 64);
     assert_true(l->mlp == MLP_RELU2 && l->norm == CONFIG_NORM_RMS);
     assert_true(!l->bias && l->positions == POSITIONS_ROPE && l->rope_base == 10000);
+    assert_true(l->rope_scale == 1);
     assert_true(l->qk_norm && l->zero_init);
     assert_int_equal(c.level[1].patch, 1);
     assert_int_equal(c.level[1].head_size, 4);
@@ -118,7 +119,8 @@ static const char *const EVERY_KEY =
     "4,"
     "\"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
     "\"norm\": \"layer\", \"bias\": true, \"positions\": \"learned\", \"rope_base\": 12345.678, "
-    "\"qk_norm\": false, \"zero_init\": false}, {" LEVEL_0 "}, {" LEVEL_1 "}], \"train\": "
+    "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false}, {" LEVEL_0 "}, {" LEVEL_1
+    "}], \"train\": "
     "{\"optimizer\": \"adamw\", \"batch\": 12, \"micro_batches\": 3, \"steps\": 77, \"lr\": 0.1, "
     "\"muon_lr\": 0.7, \"warmup\": 0, \"decay\": 0.25, \"final_lr\": 0.01, \"weight_decay\": 0.2, "
     "\"beta1\": 0, \"beta2\": 0.999, \"epsilon\": 1e-8, \"momentum\": 0.5, \"clip\": 0, "
@@ -134,7 +136,7 @@ static void every_key_is_read_and_written(void **state) {
     assert_true(l->layers == 3 && l->heads == 4 && l->kv_heads == 2 && l->head_size == 10);
     assert_true(l->patch == 3 && l->mlp_width == 7 && l->mlp == MLP_GELU_TANH && l->bias);
     assert_true(l->norm == CONFIG_NORM_LAYER && l->positions == POSITIONS_LEARNED);
-    assert_true(l->rope_base == 12345.678 && !l->qk_norm && !l->zero_init);
+    assert_true(l->rope_base == 12345.678 && l->rope_scale == 2.5 && !l->qk_norm && !l->zero_init);
     const config_train *t = &c.train;
     assert_true(t->optimizer == OPTIMIZER_ADAMW && t->batch == 12 && t->micro_batches == 3);
     assert_true(t->steps == 77 && t->lr == 0.1 && t->muon_lr == 0.7 && t->warmup == 0);
@@ -157,7 +159,7 @@ static void text_is_normal(void **state) {
     char *text_a = config_text(&a), *text_b = config_text(&b);
     assert_string_equal(text_a, text_b);
     assert_non_null(strstr(text_a, "{\"context\": 64, \"keep\": 32, \"vocabulary\": 256, "));
-    assert_non_null(strstr(text_a, "\"rope_base\": 10000, "));
+    assert_non_null(strstr(text_a, "\"rope_base\": 10000, \"rope_scale\": 1, "));
     assert_non_null(strstr(text_a, "\"epsilon\": 1e-10, "));
     assert_non_null(strstr(text_a, "\"mean\": 0.04}}"));
     free(text_a);
@@ -186,6 +188,7 @@ static void random_configurations_round_trip(void **state) {
             (config_positions)support_integer(&random, POSITIONS_LEARNED, POSITIONS_NONE);
         l->norm = (config_norm)support_integer(&random, CONFIG_NORM_RMS, CONFIG_NORM_LAYER);
         l->rope_base = any_real(&random, 1.5, 1e9);
+        l->rope_scale = any_real(&random, 1, 1e6);
         c.init_scale = any_real(&random, 0.001, 10);
         c.train.lr = any_real(&random, 0, 1) * any_real(&random, 0, 1e-6);
         c.train.beta1 = any_real(&random, 0, 1);
@@ -438,6 +441,7 @@ static const bounds BOUNDS[] = {
     {OUTER, "patch", "1", "2", "1024", "1025"},
     {LAST, "mlp_width", "0", "1", "65536", "65537"},
     {LAST, "rope_base", "1", "1.0000001", "1e9", "1000000001"},
+    {LAST, "rope_scale", "0.999", "1", "1000000", "1000001"},
     {TRAIN, "batch", "0", "1", "65536", "65537"},
     {TRAIN, "micro_batches", "0", "1", "65536", "2147483648"},
     {TRAIN, "steps", "0", "1", "1000000000", "9223372036854775807"},

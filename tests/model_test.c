@@ -319,6 +319,25 @@ static void parameters_counted(void **state) {
     backend_destroy(&b);
 }
 
+/* With rope_scale 4 position 4 n turns as position n did without, and what lies between is between.
+ */
+static void rotary_positions_are_interpolated(void **state) {
+    (void)state;
+    enum { D = 16, N = 50 };
+    level_shape shape = {.table_dim = D, .rope_base = 10000, .rope_scale = 1};
+    float *plain = NULL, *scaled = NULL;
+    support_ok(row_table_create(&plain, &shape, N, &error), &error);
+    shape.rope_scale = 4;
+    support_ok(row_table_create(&scaled, &shape, 4 * N, &error), &error);
+    for (int n = 0; n < N; n++)
+        assert_memory_equal(plain + n * D, scaled + 4 * n * D, D * sizeof *plain);
+    /* position 2 is half of 1 radian at the first frequency */
+    assert_true(fabs((double)scaled[2 * D] - cos(0.5)) < 1e-7);
+    assert_true(fabs((double)scaled[2 * D + D / 2] - sin(0.5)) < 1e-7);
+    free(plain);
+    free(scaled);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(model_is_causal),
@@ -326,6 +345,7 @@ int main(void) {
         cmocka_unit_test(gradient_equals_differences),
         cmocka_unit_test(gradient_of_cpu_equals_reference),
         cmocka_unit_test(parameters_counted),
+        cmocka_unit_test(rotary_positions_are_interpolated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

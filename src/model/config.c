@@ -75,6 +75,7 @@ static const key LEVEL_KEYS[] = {
     FLAG(config_level, bias, 0),
     CHOICE(config_level, positions, POSITION_NAMES, POSITIONS_ROPE),
     REAL(config_level, rope_base, 1, 1e9, 10000, ABOVE_LOW),
+    REAL(config_level, rope_scale, 1, 1e6, 1, 0),
     FLAG(config_level, qk_norm, 1),
     FLAG(config_level, zero_init, 1),
 };

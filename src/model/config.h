@@ -43,6 +43,7 @@ typedef struct config_level {
     int bias;          /* "bias": biases in linear layers and layer norms; default false */
     config_positions positions; /* "positions": "learned", "rope" (default), "none" */
     double rope_base;           /* "rope_base": 10000; above 1, at most 1e9 */
+    double rope_scale; /* "rope_scale": rotary positions are divided by it; 1 (default) to 1e6 */
     int qk_norm;   /* "qk_norm": RMSNorm of queries and keys per head with a gain per head; default
                       true */
     int zero_init; /* "zero_init": output projections start at 0; default true */

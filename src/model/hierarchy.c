@@ -68,6 +68,7 @@ static void shape_of(level_shape *shape, const config *c, int level) {
     shape->group = level ? c->level[level - 1].patch : 0;
     shape->table_dim = l->positions == POSITIONS_ROPE ? l->head_size : 0;
     shape->rope_base = l->rope_base;
+    shape->rope_scale = l->rope_scale;
     shape->zero_start = c->zero_pad;
 }
 

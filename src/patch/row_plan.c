@@ -43,7 +43,7 @@ octet_status row_table_create(float **table, const level_shape *shape, int64_t n
         double frequency = exact_pow(shape->rope_base, -(double)i / (double)half);
         for (int64_t t = 0; t < n; t++) {
             double sine, cosine;
-            exact_sincos((double)t * frequency, &sine, &cosine);
+            exact_sincos((double)t / shape->rope_scale * frequency, &sine, &cosine);
             (*table)[t * 2 * half + i] = (float)cosine;
             (*table)[t * 2 * half + half + i] = (float)sine;
         }

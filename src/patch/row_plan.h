@@ -17,7 +17,8 @@ typedef struct level_shape {
     int64_t group;      /* units in one unit of the level above; 0 at the outermost level */
     int64_t table_dim;  /* head size for rotary tables; 0 for none */
     double rope_base;
-    int zero_start; /* starts are symbol 0 instead of start vectors */
+    double rope_scale; /* positions are divided by it */
+    int zero_start;    /* starts are symbol 0 instead of start vectors */
 } level_shape;
 
 /* Host copies of the tensors of level_rows for B x T rows; absent ones are NULL. */
@@ -32,8 +33,8 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
                                octet_error *error);
 void row_arrays_finish(row_arrays *a);
 
-/* cos and sin of all positions below n: [n][D] with cos in the first D/2. Computed in double by the
- * exact functions and rounded once. */
+/* cos and sin of all positions below n: [n][D] with cos in the first D/2. Position t counts as t /
+ * rope_scale (Chen et al. 2023). Computed in double by the exact functions and rounded once. */
 octet_status row_table_create(float **table, const level_shape *shape, int64_t n,
                               octet_error *error);
 
