@@ -185,7 +185,7 @@ static void random_configurations_round_trip(void **state) {
         l->mlp_width = support_integer(&random, 1, 65536);
         l->mlp = (config_mlp)support_integer(&random, MLP_RELU, MLP_SWIGLU);
         l->positions =
-            (config_positions)support_integer(&random, POSITIONS_LEARNED, POSITIONS_NONE);
+            (config_positions)support_integer(&random, POSITIONS_LEARNED, POSITIONS_ALIBI);
         l->norm = (config_norm)support_integer(&random, CONFIG_NORM_RMS, CONFIG_NORM_LAYER);
         l->rope_base = any_real(&random, 1.5, 1e9);
         l->rope_scale = any_real(&random, 1, 1e6);
@@ -300,8 +300,7 @@ static const bad_text BAD_TYPES[] = {
     {LAST, "+\"mlp\": \"RELU\"", "levels[1].mlp: \"RELU\" is none of"},
     {LAST, "+\"mlp\": \"\"", "levels[1].mlp: \"\" is none of"},
     {LAST, "+\"norm\": \"batch\"", "levels[1].norm: \"batch\" is none of \"rms\", \"layer\""},
-    {LAST, "+\"positions\": \"alibi\"",
-     "positions: \"alibi\" is none of \"learned\", \"rope\", \""},
+    {LAST, "+\"positions\": \"sine\"", "positions: \"sine\" is none of \"learned\", \"rope\", \""},
     {TRAIN, "+\"optimizer\": \"sgd\"", "train.optimizer: \"sgd\" is none of \"adamw\", \"muon\""},
     {TRAIN, "+\"optimizer\": true", "train.optimizer: true is a boolean, a string"},
     {TRAIN, "+\"batch\": 16.0", "train.batch: 16.0 is a real number, an integer"},

@@ -99,6 +99,7 @@ static void run(const cpu_op *row, const node *n, void *const *in, void *const *
 typedef struct problem {
     int64_t b, t, h, g, d;
     float scale;
+    int slopes; /* with linear biases */
     float *q, *k, *v, *d_o;
     int32_t *first;
     float *o, *lse, *dq, *dk, *dv;
@@ -175,17 +176,21 @@ static void free_problem(problem *p) {
     free_outputs(p);
 }
 
+static op_params params_of(const problem *p) {
+    return (op_params){.attention = {.scale = p->scale, .slopes = p->slopes}};
+}
+
 static void forward(problem *p, way how) {
     tensor q = shaped4(p->b, p->t, p->h, p->d), k = shaped4(p->b, p->t, p->g, p->d);
     node n = {.op = OP_ATTENTION, .n_inputs = 4, .n_outputs = 2, .input = {&q, &k, &k}};
-    n.params.attention.scale = p->scale;
+    n.params = params_of(p);
     run(&cpu_attention, &n, (void *[]){p->q, p->k, p->v, p->first}, (void *[]){p->o, p->lse}, how);
 }
 
 static void backward(problem *p, way how) {
     tensor q = shaped4(p->b, p->t, p->h, p->d), k = shaped4(p->b, p->t, p->g, p->d);
     node n = {.op = OP_ATTENTION_GRAD, .n_inputs = 7, .n_outputs = 3, .input = {&q, &k, &k}};
-    n.params.attention.scale = p->scale;
+    n.params = params_of(p);
     run(&cpu_attention_grad, &n, (void *[]){p->q, p->k, p->v, p->first, p->o, p->lse, p->d_o},
         (void *[]){p->dq, p->dk, p->dv}, how);
 }
@@ -200,9 +205,18 @@ static void each_size(void (*check)(problem *p)) {
             for (int h = 0; h < 4; h++, seed++) {
                 problem p = new_problem(seed, times[t], heads[h][0], heads[h][1], sizes[d],
                                         (sight)(seed % SIGHTS));
+                p.slopes = seed / SIGHTS % 2 == 1;
                 check(&p);
                 free_problem(&p);
             }
+}
+
+/* 2^(-8(h+1)/H); beyond a power of two every second slope of twice as many heads. The tests have 1,
+ * 4 and 6 heads: these and 2^-1, 2^-3. */
+static float slope(const problem *p, int64_t h) {
+    static const float one[] = {0x1p-8f}, four[] = {0x1p-2f, 0x1p-4f, 0x1p-6f, 0x1p-8f},
+                       six[] = {0x1p-2f, 0x1p-4f, 0x1p-6f, 0x1p-8f, 0x1p-1f, 0x1p-3f};
+    return !p->slopes ? 0.0f : p->h == 1 ? one[h] : p->h == 4 ? four[h] : six[h];
 }
 
 /* --- the naive version, in double */
@@ -217,7 +231,7 @@ static double score(const problem *p, int64_t b, int64_t h, int64_t t, int64_t j
     }
     if (size)
         *size = fmax(*size, p->scale * sum);
-    return p->scale * s;
+    return p->scale * s - slope(p, h) * (double)(t - j);
 }
 
 /* o[D] of one row; returns log sum exp. */
@@ -287,6 +301,7 @@ static float stated_row(const problem *p, int64_t r, float *o) {
         for (int j = 0; j < 32; j++) {
             const int seen = tile * 32 + j >= p->first[b * p->t + t] && tile * 32 + j <= t;
             s[j] = seen ? p->scale * chain(p->q + r * p->d, k + j * p->g * p->d, p->d) : -INFINITY;
+            s[j] -= slope(p, r % p->h) * (float)(t - tile * 32 - j);
             max = s[j] > max ? s[j] : max;
         }
         const float decay = exact_exp(old - max);
@@ -320,7 +335,8 @@ static void stated_backward(problem *p) {
         const float delta = tree(lane);
         for (int64_t j = p->first[b * p->t + t]; j <= t; j++) {
             const int64_t at = ((b * p->t + j) * p->g + g) * p->d;
-            const float prob = exact_exp(p->scale * chain(q, p->k + at, p->d) - p->lse[r]);
+            const float s = p->scale * chain(q, p->k + at, p->d);
+            const float prob = exact_exp(s - slope(p, r % p->h) * (float)(t - j) - p->lse[r]);
             const float ds = prob * (chain(d_o, p->v + at, p->d) - delta);
             for (int64_t d = 0; d < p->d; d++) {
                 p->dq[r * p->d + d] = fmaf(ds, p->k[at + d], p->dq[r * p->d + d]);
@@ -453,7 +469,7 @@ static void check_pieces(problem *p, int64_t rows, int full, int64_t ring, way h
     n.input[0] = &tq;
     n.input[1] = &c.key_tensor;
     n.input[2] = &c.value_tensor;
-    n.params.attention.scale = p->scale;
+    n.params = params_of(p);
     void *where[] = {slot, pos, count};
     while (pos[0] < p->t || pos[1] < p->t) {
         for (int b = 0; b < 2; b++) {
@@ -673,6 +689,7 @@ static void gradient_is_the_slope(void **state) {
     uint64_t random = 4;
     for (int kind = 0; kind < SIGHTS; kind++) {
         problem p = new_problem(20 + (uint64_t)kind, 41, 4, 2, 8, (sight)kind);
+        p.slopes = kind % 2;
         forward(&p, plain);
         backward(&p, (way){cpu_detect(), kind % 2 ? 8 : 1, 0});
         check_differences(&p, p.q, p.dq, size_q(&p), &random);

@@ -212,6 +212,12 @@ static const char *record_wrong(graph *g, variable *rows, variable *keys, int wh
     case 39:
         unary(g, graph_variable(g, keys), UNARY_TANH, 0);
         return "unary";
+    case 40: /* no result of an op, and of another op */
+        attention_slopes(g, x4);
+        return "attention_slopes";
+    case 41:
+        attention_slopes(g, add(g, x4, x4));
+        return "attention_slopes";
     default:
         return NULL;
     }

@@ -16,19 +16,22 @@ static const int64_t shapes[][5] = {{1, 1, 1, 1, 1},   {2, 2, 2, 1, 8},    {1, 1
                                     {3, 65, 2, 2, 64}, {1, 100, 8, 2, 33}, {1, 257, 2, 1, 40},
                                     {1, 3, 40, 1, 8},  {1, 40, 2, 1, 130}, {1, 300, 1, 1, 16}};
 
-/* The first key of each row: the start, a window, segments of 20, only itself, the tiles' edges. */
+/* The first key of each row: the start, a window, segments of 20, only itself, the tiles' edges,
+ * any one. The last variants see all and any, with linear biases. */
 static tensor *first_keys(op_case *c, int variant, int64_t B, int64_t T) {
     tensor *first = case_integers(c, 0, 0, SHAPE(B, T));
     for (int64_t i = 0; i < B * T; i++) {
         const int32_t t = (int32_t)(i % T);
         const int32_t choice[] = {0,           t < 37 ? 0 : t - 37,
                                   t / 20 * 20, t,
-                                  t / 32 * 32, (int32_t)support_integer(&c->random, 0, t)};
+                                  t / 32 * 32, (int32_t)support_integer(&c->random, 0, t),
+                                  0,           (int32_t)support_integer(&c->random, 0, t)};
         case_values(c)[i] = choice[variant];
     }
     return first;
 }
-#define FIRST_VARIANTS 6
+#define FIRST_VARIANTS 8
+#define FIRST_SLOPES 6
 
 static tensor *heads(op_case *c, int64_t B, int64_t T, int64_t H, int64_t D) {
     return case_input(c, -2, 2, SHAPE(B, T, H, D));
@@ -43,7 +46,8 @@ static void build_attention(op_case *c, int index) {
     const float scale = 1 / sqrtf((float)D);
     c->bound = 8 * (sqrt((double)D) + 2) + 4 * sqrt((double)T);
     c->unit = 1;
-    case_output(c, attention(c->graph, &lse, q, k, v, first, scale));
+    tensor *o = attention(c->graph, &lse, q, k, v, first, scale);
+    case_output(c, variant >= FIRST_SLOPES ? attention_slopes(c->graph, o) : o);
     case_output(c, lse);
 }
 const op_row test_op_attention = {FIRST_VARIANTS * COUNT(shapes), build_attention};
@@ -58,6 +62,9 @@ static void build_attention_grad(op_case *c, int index) {
     tensor *d_o = case_input(c, -1, 1, SHAPE(B, T, H, D));
     tensor *d[3] = {NULL};
     attention_grad(c->graph, &d[0], &d[1], &d[2], q, k, v, first, o, lse, d_o, 1 / sqrtf((float)D));
+    if (variant >= FIRST_SLOPES) {
+        attention_slopes(c->graph, d[0]);
+    }
     c->bound = 16 * (sqrt((double)D) + 2) + 4 * sqrt((double)(T * H / G));
     c->unit = 1;
     for (int i = 0; i < 3; i++) {
@@ -76,7 +83,7 @@ static const int64_t caches[][7] = {{1, 32, 1, 1, 1, 1, 1},    {3, 32, 2, 1, 2, 
 /* Lanes from the start of the ring, in its middle, past its end, far past it, and with padding. A
  * row sees fewer keys than the ring holds beside the new rows. */
 static void build_attention_cached(op_case *c, int index) {
-    const int variant = case_pick(&index, 5);
+    const int slopes = case_pick(&index, 2), variant = case_pick(&index, 5);
     const int64_t *s = caches[case_pick(&index, COUNT(caches))];
     const int64_t S = s[0], R = s[1], B = s[2], T = s[3], H = s[4], G = s[5], D = s[6];
     static const int64_t base[] = {0, 13, 0, 100000, 5};
@@ -108,6 +115,7 @@ static void build_attention_cached(op_case *c, int index) {
     c->bound = 4 * (sqrt((double)D) + 2);
     c->unit = 1;
     const float scale = 1 / sqrtf((float)D);
-    case_output(c, attention_cached(c->graph, q, keys, values, slot, pos, count, first, scale));
+    tensor *o = attention_cached(c->graph, q, keys, values, slot, pos, count, first, scale);
+    case_output(c, slopes ? attention_slopes(c->graph, o) : o);
 }
-const op_row test_op_attention_cached = {5 * COUNT(caches), build_attention_cached};
+const op_row test_op_attention_cached = {2 * 5 * COUNT(caches), build_attention_cached};

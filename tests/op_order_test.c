@@ -192,9 +192,19 @@ static void cross_entropy_sums_in_lanes(void **state) {
     }
 }
 
+/* Of head h of H: heads past a power of two take every second slope of twice as many. */
+static float slope_of(int64_t h, int64_t H) {
+    int64_t n = 1;
+    while (2 * n <= H) {
+        n *= 2;
+    }
+    return h < n ? (float)exact_exp2(-8.0 * (double)(h + 1) / (double)n)
+                 : slope_of(2 * (h - n), 2 * n);
+}
+
 /* One row of attention by the comment in graph.h; row j of keys at k + j * stride. */
 static void attend(float *o, float *lse, const float *q, const float *k, const float *v,
-                   int64_t stride, int64_t D, int64_t first, int64_t t, float scale) {
+                   int64_t stride, int64_t D, int64_t first, int64_t t, float scale, float slope) {
     float max = -INFINITY, sum = 0;
     memset(o, 0, (size_t)D * sizeof *o);
     for (int64_t tile = first / 32; tile <= t / 32; tile++) {
@@ -208,6 +218,9 @@ static void attend(float *o, float *lse, const float *q, const float *k, const f
                 s = fmaf(q[d], k[j * stride + d], s);
             }
             p[j % 32] = s * scale;
+            if (slope > 0) {
+                p[j % 32] -= slope * (float)(t - j);
+            }
             higher = p[j % 32] > higher ? p[j % 32] : higher;
         }
         const float decay = max == -INFINITY ? 0 : exact_exp(max - higher);
@@ -243,9 +256,11 @@ static void expect_attention(const op_case *c, float *expected, int which) {
     for (int64_t i = 0; i < B * T * H; i++) {
         const int64_t h = i % H, t = i / H % T, b = i / H / T;
         const int64_t head = b * T * G * D + h / (H / G) * D;
+        const op_params *params = &c->output[0]->producer->params;
         attend(o, &lse, (const float *)c->source[0].data + i * D,
                (const float *)c->source[1].data + head, (const float *)c->source[2].data + head,
-               G * D, D, first[b * T + t], t, c->output[0]->producer->params.attention.scale);
+               G * D, D, first[b * T + t], t, params->attention.scale,
+               params->attention.slopes ? slope_of(h, H) : 0.0f);
         if (which == 0) {
             memcpy(expected + i * D, o, (size_t)D * sizeof *o);
         } else {

@@ -29,6 +29,11 @@ static const char *const configs[TINY_CONFIGS + 1] = {
     "{\"dim\": 20, \"layers\": 1, \"heads\": 2, \"norm\": \"layer\", \"bias\": true,"
     " \"mlp\": \"gelu\", \"positions\": \"learned\", \"zero_init\": false}]}",
 
+    "{\"context\": 144, \"keep\": 48, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 6, \"kv_heads\": 3, \"patch\": 4,"
+    " \"positions\": \"alibi\", \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"rope_scale\": 3.5, \"zero_init\": false}]}",
+
     "{\"context\": 320, \"keep\": 160, \"levels\": ["
     "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",

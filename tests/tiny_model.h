@@ -11,13 +11,15 @@ enum {
     TINY_PAPER,
     TINY_THREE,
     TINY_LAYER,
+    TINY_SLOPES,
     TINY_LONG,
     TINY_CONFIGS,
     TINY_WIDE = TINY_CONFIGS
 };
 
 /* The configuration's JSON: one level; two levels as in the paper; three levels; layer norm, bias,
- * GELU and an untied head of 260 symbols; a context that takes the longest blocks of rows.
+ * GELU and an untied head of 260 symbols; linear biases above rotary positions that are scaled; a
+ * context that takes the longest blocks of rows.
  * TINY_WIDE is apart: so many symbols that a window's logits are not held at once. */
 const char *tiny_json(int index);
 

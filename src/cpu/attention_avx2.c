@@ -238,18 +238,30 @@ INLINE void exp_row(float *p) {
         _mm256_storeu_ps(p + v * 8, y[v]);
 }
 
-/* Scales the seen scores, sets the others to -inf, subtracts the new maximum; returns it. */
-INLINE float lower_scores(float *p, int begin, int end, float scale, float old) {
+/* The scaled scores of lanes [8 v, 8 v + 8) of row i. */
+INLINE __m256 scaled(const attention_tile *x, int i, int v) {
+    const __m256 s =
+        _mm256_mul_ps(_mm256_set1_ps(x->scale), _mm256_loadu_ps(x->score + i * x->stride + v * 8));
+    if (x->slope == NULL)
+        return s;
+    const __m256 distance = _mm256_sub_ps(_mm256_set1_ps(x->distance[i] - (float)(v * 8)),
+                                          _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_sub_ps(s, _mm256_mul_ps(_mm256_set1_ps(x->slope[i]), distance));
+}
+
+/* Scales the seen scores of row i, sets the others to -inf, subtracts the new maximum; returns it.
+ */
+INLINE float lower_scores(const attention_tile *x, int i) {
+    float *p = x->score + i * x->stride;
     const __m256 least = _mm256_set1_ps(-INFINITY);
     __m256 s[4], top = least;
     UNROLL
     for (int v = 0; v < 4; v++) {
-        const __m256 seen = _mm256_castsi256_ps(seen_lanes(v * 8, begin, end));
-        s[v] = _mm256_mul_ps(_mm256_loadu_ps(p + v * 8), _mm256_set1_ps(scale));
-        s[v] = _mm256_blendv_ps(least, s[v], seen);
+        const __m256 seen = _mm256_castsi256_ps(seen_lanes(v * 8, x->begin[i], x->end[i]));
+        s[v] = _mm256_blendv_ps(least, scaled(x, i, v), seen);
         top = _mm256_max_ps(top, s[v]);
     }
-    const float most = tree_max(top), max = most > old ? most : old;
+    const float most = tree_max(top), max = most > x->max[i] ? most : x->max[i];
     UNROLL
     for (int v = 0; v < 4; v++)
         _mm256_storeu_ps(p + v * 8, _mm256_sub_ps(s[v], _mm256_set1_ps(max)));
@@ -263,7 +275,7 @@ static void softmax_avx2(const attention_tile *x) {
         if (x->begin[i] >= x->end[i])
             continue;
         const float old = x->max[i];
-        x->max[i] = lower_scores(x->score + i * x->stride, x->begin[i], x->end[i], x->scale, old);
+        x->max[i] = lower_scores(x, i);
         change[i] = old - x->max[i];
     }
     for (int i = 0; i < x->rows; i++)
@@ -283,7 +295,7 @@ static void softmax_avx2(const attention_tile *x) {
 }
 
 static void gradient_avx2(const attention_tile *x) {
-    const __m256 scale = _mm256_set1_ps(x->scale), least = _mm256_set1_ps(-INFINITY);
+    const __m256 least = _mm256_set1_ps(-INFINITY);
     for (int i = 0; i < x->rows; i++) {
         if (x->begin[i] >= x->end[i])
             continue;
@@ -291,7 +303,7 @@ static void gradient_avx2(const attention_tile *x) {
         const __m256 lse = _mm256_set1_ps(x->lse[i]), delta = _mm256_set1_ps(x->delta[i]);
         for (int j = 0; j < ATTENTION_TILE; j += 8) {
             const __m256 seen = _mm256_castsi256_ps(seen_lanes(j, x->begin[i], x->end[i]));
-            const __m256 s = _mm256_sub_ps(_mm256_mul_ps(scale, _mm256_loadu_ps(p + j)), lse);
+            const __m256 s = _mm256_sub_ps(scaled(x, i, j / 8), lse);
             _mm256_storeu_ps(p + j, _mm256_blendv_ps(least, s, seen));
         }
         exp_row(p);

@@ -208,9 +208,20 @@ INLINE void exp_row(float *p, __m512 x0, __m512 x1) {
     }
 }
 
+/* The scaled scores of lanes [16 v, 16 v + 16) of row i. */
+INLINE __m512 scaled(const attention_tile *x, int i, int v) {
+    const __m512 s =
+        _mm512_mul_ps(_mm512_set1_ps(x->scale), _mm512_loadu_ps(x->score + i * x->stride + v * 16));
+    if (x->slope == NULL)
+        return s;
+    const __m512 lane = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512 distance = _mm512_sub_ps(_mm512_set1_ps(x->distance[i] - (float)(v * 16)), lane);
+    return _mm512_sub_ps(s, _mm512_mul_ps(_mm512_set1_ps(x->slope[i]), distance));
+}
+
 /* Four passes, so that the long chains of neighbouring rows overlap. */
 static void softmax_avx512(const attention_tile *x) {
-    const __m512 scale = _mm512_set1_ps(x->scale), least = _mm512_set1_ps(-INFINITY);
+    const __m512 least = _mm512_set1_ps(-INFINITY);
     float change[ATTENTION_ROWS];
     for (int i = 0; i < x->rows; i++) {
         float *p = x->score + i * x->stride;
@@ -218,9 +229,8 @@ static void softmax_avx512(const attention_tile *x) {
         if (x->begin[i] >= x->end[i])
             continue;
         const uint32_t seen = lanes_of(x->begin[i], x->end[i]);
-        const __m512 s0 = _mm512_mask_mul_ps(least, (__mmask16)seen, _mm512_loadu_ps(p), scale);
-        const __m512 s1 =
-            _mm512_mask_mul_ps(least, (__mmask16)(seen >> 16), _mm512_loadu_ps(p + 16), scale);
+        const __m512 s0 = _mm512_mask_mov_ps(least, (__mmask16)seen, scaled(x, i, 0));
+        const __m512 s1 = _mm512_mask_mov_ps(least, (__mmask16)(seen >> 16), scaled(x, i, 1));
         const float old = x->max[i], top = tree_max(_mm512_max_ps(s0, s1));
         const float max = top > old ? top : old;
         x->max[i] = max;
@@ -246,7 +256,7 @@ static void softmax_avx512(const attention_tile *x) {
 }
 
 static void gradient_avx512(const attention_tile *x) {
-    const __m512 scale = _mm512_set1_ps(x->scale), least = _mm512_set1_ps(-INFINITY);
+    const __m512 least = _mm512_set1_ps(-INFINITY);
     for (int i = 0; i < x->rows; i++) {
         if (x->begin[i] >= x->end[i])
             continue;
@@ -256,8 +266,7 @@ static void gradient_avx512(const attention_tile *x) {
         __m512 s[2];
         UNROLL
         for (int v = 0; v < 2; v++)
-            s[v] = _mm512_mask_sub_ps(least, (__mmask16)(seen >> v * 16),
-                                      _mm512_mul_ps(scale, _mm512_loadu_ps(p + v * 16)), lse);
+            s[v] = _mm512_mask_sub_ps(least, (__mmask16)(seen >> v * 16), scaled(x, i, v), lse);
         exp_row(p, s[0], s[1]);
         UNROLL
         for (int v = 0; v < 2; v++)

@@ -41,6 +41,12 @@ static float sum_tile(const float *p) {
     return tree_sum(lane);
 }
 
+/* The scaled score of lane j of row i. */
+static float scaled(const attention_tile *x, int i, int j) {
+    const float s = x->scale * x->score[i * x->stride + j];
+    return x->slope != NULL ? s - x->slope[i] * (x->distance[i] - (float)j) : s;
+}
+
 static void softmax_c(const attention_tile *x) {
     for (int i = 0; i < x->rows; i++) {
         float *p = x->score + i * x->stride;
@@ -50,7 +56,7 @@ static void softmax_c(const attention_tile *x) {
         const float old = x->max[i];
         float max = old;
         for (int j = begin; j < end; j++) {
-            p[j] *= x->scale;
+            p[j] = scaled(x, i, j);
             max = p[j] > max ? p[j] : max;
         }
         for (int j = 0; j < ATTENTION_TILE; j++)
@@ -70,7 +76,7 @@ static void gradient_c(const attention_tile *x) {
             continue;
         for (int j = 0; j < ATTENTION_TILE; j++) {
             const int seen = j >= begin && j < end;
-            p[j] = seen ? exact_exp(x->scale * p[j] - x->lse[i]) : 0.0f;
+            p[j] = seen ? exact_exp(scaled(x, i, j) - x->lse[i]) : 0.0f;
             ds[j] = seen ? p[j] * (ds[j] - x->delta[i]) : 0.0f;
         }
     }

@@ -39,6 +39,8 @@ typedef struct attention_tile {
     const int *begin, *end;
     int64_t stride; /* floats from row to row of score and dp */
     float *score;   /* [rows][32] chains q . k; becomes p, 0 where not seen */
+    /* slope NULL, or: slope[i] (distance[i] - j) is taken from the scaled score of lane j */
+    const float *slope, *distance;
     /* of softmax: the running maximum and sum, and out the factor that the sum of values takes */
     float *max, *sum, *decay;
     /* of gradient: [rows][32] chains do . v; becomes ds = p (dp - delta), 0 where not seen */
@@ -78,11 +80,11 @@ static inline int attention_seen_run(const uint64_t *seen, int row, unsigned all
 
 typedef struct attention_kernels {
     void (*product)(const attention_product *x);
-    /* m' = max(m, max_j s_j) with s = scale score; decay = exp(m - m'), 0 while m is -inf; p =
-     * exp(s - m'); sum = sum decay + (p over the tile: lanes j and j+16, then the tree (i, i+8),
-     * (i, i+4), (i, i+2), (i, i+1)), product and sum rounded separately. */
+    /* m' = max(m, max_j s_j) with s = scale score, less its bias; decay = exp(m - m'), 0 while m is
+     * -inf; p = exp(s - m'); sum = sum decay + (p over the tile: lanes j and j+16, then the tree
+     * (i, i+8), (i, i+4), (i, i+2), (i, i+1)), product and sum rounded separately. */
     void (*softmax)(const attention_tile *x);
-    /* p = exp(scale score - lse), ds = p (dp - delta), every operation rounded. */
+    /* p = exp(s - lse) with s as above, ds = p (dp - delta), every operation rounded. */
     void (*gradient)(const attention_tile *x);
     /* delta: sum over i of a_i b_i, element i in lane i mod 16, fused, then the tree (i, i+8), (i,
      * i+4), (i, i+2), (i, i+1). */

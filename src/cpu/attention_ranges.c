@@ -5,6 +5,8 @@
  * blocks to kernels of their own. */
 #include "cpu/cpu_attention.h"
 
+#include "base/exact.h"
+
 #include <string.h>
 
 attention_shape attention_shape_of(const tensor *q, const tensor *k) {
@@ -17,6 +19,14 @@ attention_shape attention_shape_of(const tensor *q, const tensor *k) {
     s.tiles = (k->dim[1] + ATTENTION_TILE - 1) / ATTENTION_TILE;
     s.pitch = (s.d + 15) / 16 * 16;
     return s;
+}
+
+float attention_slope(int64_t head, int64_t heads) {
+    int64_t n = 1;
+    while (2 * n <= heads)
+        n *= 2;
+    const int64_t eighths = head < n ? 2 * (head + 1) : 2 * (head - n) + 1;
+    return (float)exact_exp2(-4.0 * (double)eighths / (double)n);
 }
 
 void attention_span(const int *begin, const int *end, int rows, int *first, int *last) {
@@ -85,7 +95,7 @@ static int64_t seen_by(const int32_t *first, int64_t t) {
 }
 
 int attention_near_reach(const cpu_call *c, const attention_shape *s, const int32_t *first) {
-    if (c->kernels->attention.near == NULL || s->repeat != 1)
+    if (c->kernels->attention.near == NULL || s->repeat != 1 || c->node->params.attention.slopes)
         return 0;
     int64_t most = 1;
     for (int64_t b = 0; b < s->batch; b++, first += s->time)

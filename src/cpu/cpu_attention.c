@@ -31,6 +31,8 @@ typedef struct block {
     float *q, *acc, *score; /* [32][pitch], [32][pitch], [SCORES] */
     int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
     float max[ATTENTION_ROWS], sum[ATTENTION_ROWS];
+    int has_slopes;
+    float slope[ATTENTION_ROWS];
 } block;
 
 static size_t scratch_floats(const attention_shape *s) {
@@ -42,6 +44,7 @@ static void block_init(block *w, const cpu_call *c, const attention_shape *s, fl
     w->d = s->d;
     w->pitch = s->pitch;
     w->scale = c->node->params.attention.scale;
+    w->has_slopes = c->node->params.attention.slopes;
     w->q = scratch;
     w->acc = w->q + ATTENTION_ROWS * s->pitch;
     w->score = w->acc + ATTENTION_ROWS * s->pitch;
@@ -49,7 +52,7 @@ static void block_init(block *w, const cpu_call *c, const attention_shape *s, fl
 
 /* n tiles from `tile` on, of which the ring holds the first at `at`. */
 typedef struct tiles {
-    int64_t at;
+    int64_t at, key; /* key - base of the first lane */
     int n;
     int begin[ATTENTION_ROWS], end[ATTENTION_ROWS]; /* lanes of all n tiles that a row sees */
     int first, last;                                /* that any row sees */
@@ -59,12 +62,12 @@ static int clip(int64_t x, int most) {
     return x < 0 ? 0 : x > most ? most : (int)x;
 }
 
-/* The tiles of rows [row, row + rows) at lane `key` of what they see. */
-static void set_tiles(tiles *t, const block *w, int row, int rows, int64_t key) {
+/* What rows [row, row + rows) see of the tiles. */
+static void set_tiles(tiles *t, const block *w, int row, int rows) {
     const int lanes = t->n * ATTENTION_TILE;
     for (int i = 0; i < rows; i++) {
-        t->begin[i] = clip(w->begin[row + i] - key, lanes);
-        t->end[i] = clip(w->end[row + i] - key, lanes);
+        t->begin[i] = clip(w->begin[row + i] - t->key, lanes);
+        t->end[i] = clip(w->end[row + i] - t->key, lanes);
     }
     attention_span(t->begin, t->end, rows, &t->first, &t->last);
 }
@@ -72,11 +75,13 @@ static void set_tiles(tiles *t, const block *w, int row, int rows, int64_t key) 
 /* Scores become p, tile by tile; decay[n][32] is what the sum of values before each takes. */
 static void soften(block *w, int row, int rows, const tiles *t, float *decay) {
     int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
+    float distance[ATTENTION_ROWS];
     for (int n = 0; n < t->n; n++, decay += ATTENTION_ROWS) {
         const int first = n * ATTENTION_TILE;
         for (int i = 0; i < rows; i++) {
             begin[i] = clip(t->begin[i] - first, ATTENTION_TILE);
             end[i] = clip(t->end[i] - first, ATTENTION_TILE);
+            distance[i] = (float)(w->end[row + i] - 1 - t->key - first); /* the row's own key */
             decay[i] = 1.0f;
         }
         const attention_tile x = {.rows = rows,
@@ -85,6 +90,8 @@ static void soften(block *w, int row, int rows, const tiles *t, float *decay) {
                                   .end = end,
                                   .stride = t->n * ATTENTION_TILE,
                                   .score = w->score + first,
+                                  .slope = w->has_slopes ? w->slope + row : NULL,
+                                  .distance = distance,
                                   .max = w->max + row,
                                   .sum = w->sum + row,
                                   .decay = decay};
@@ -141,8 +148,8 @@ static void add_rows(block *w, int row, int rows, const source *from) {
         const int64_t at = tile % from->tiles;
         int64_t n = end - tile < most ? end - tile : most;
         n = n < from->tiles - at ? n : from->tiles - at;
-        tiles t = {.at = at, .n = (int)n};
-        set_tiles(&t, w, row, rows, tile * ATTENTION_TILE - w->base);
+        tiles t = {.at = at, .key = tile * ATTENTION_TILE - w->base, .n = (int)n};
+        set_tiles(&t, w, row, rows);
         if (t.first < t.last)
             add_tiles(w, row, rows, &t, from);
         tile += n;
@@ -177,12 +184,14 @@ static void block_run(block *w, int rows, const source *from) {
     }
 }
 
-/* Copies rows [n, n + rows) of q[B,T,H,D] into the block. */
+/* Copies rows [n, n + rows) of q[B,T,H,D] into the block, and sets their slopes. */
 static void load_q(block *w, const attention_shape *s, const float *q, int64_t b, int64_t g,
                    int64_t n, int rows) {
     for (int i = 0; i < rows; i++)
         memcpy(w->q + i * w->pitch, q + attention_row(s, b, g, n + i) * s->d,
                (size_t)s->d * sizeof(float));
+    for (int i = 0; i < rows && w->has_slopes; i++)
+        w->slope[i] = attention_slope(g * s->repeat + (n + i) % s->repeat, s->heads);
 }
 
 /* o = acc / sum, lse = max + log sum; zeros where nothing is seen. lse may be NULL. */

@@ -26,6 +26,9 @@ static inline int64_t attention_row(const attention_shape *s, int64_t b, int64_t
     return (b * s->time + n / s->repeat) * s->heads + g * s->repeat + n % s->repeat;
 }
 
+/* The slope of a head's linear bias: see attention_slopes in graph.h. */
+float attention_slope(int64_t head, int64_t heads);
+
 /* How many rows from the first are worth working on together, when row i sees keys begin[i] <= j <
  * end[i]: as many as keep the keys that any of them sees below twice those that each sees. */
 int attention_run(const int *begin, const int *end, int rows);
@@ -39,8 +42,8 @@ void attention_span(const int *begin, const int *end, int rows, int *first, int 
 const uint64_t *attention_seen(uint64_t *seen, const int *begin, const int *end, int rows,
                                int first, int last);
 
-/* Whether key heads alone keep all threads busy: then a task owns heads, and packs what a head needs
- * just before it is used, while the cache holds it; else phase 0 packs all. */
+/* Whether key heads alone keep all threads busy: then a task owns heads, and packs what a head
+ * needs just before it is used, while the cache holds it; else phase 0 packs all. */
 int attention_by_head(const attention_shape *s, int n_lanes);
 
 /* Average keys that a row of lane b of attention sees, from a sample of first[T]. */

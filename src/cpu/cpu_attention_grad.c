@@ -58,10 +58,11 @@ typedef struct pair {
     int32_t *least;
     const int32_t *first;
     const float *q, *d_o, *lse, *delta; /* of the block: [64][pitch] and [64] */
-    float *all_dq;     /* of (b, g) where one task walks all pairs, else the block's */
-    float *dq;         /* of the block */
-    float *dk, *dv;    /* [32][pitch] each */
-    float *score, *dp; /* [64][32] */
+    float *all_dq; /* of (b, g) where one task walks all pairs, else the block's */
+    float *dq;     /* of the block */
+    float slope[ROWS], distance[ROWS]; /* linear biases of the block and a tile */
+    float *dk, *dv;                    /* [32][pitch] each */
+    float *score, *dp;                 /* [64][32] */
 } pair;
 
 static void pair_init(pair *w, const cpu_call *c, const attention_shape *s, int lane) {
@@ -102,6 +103,8 @@ static void set_block(pair *w, int64_t block) {
     w->d_o = w->all_d_o + w->n * s->pitch;
     w->lse = w->all_lse + w->n;
     w->delta = w->all_delta + w->n;
+    for (int i = 0; i < w->rows && w->call->node->params.attention.slopes; i++)
+        w->slope[i] = attention_slope(w->g * s->repeat + (w->n + i) % s->repeat, s->heads);
 }
 
 /* Rows [n, n + rows) of dq, scaled. */
@@ -180,6 +183,9 @@ static void set_slopes(pair *w, int64_t tile, int row, int rows, const int *begi
                               .end = end,
                               .stride = ATTENTION_TILE,
                               .score = score,
+                              .slope =
+                                  w->call->node->params.attention.slopes ? w->slope + row : NULL,
+                              .distance = w->distance + row,
                               .dp = dp,
                               .lse = w->lse + row,
                               .delta = w->delta + row};
@@ -242,6 +248,7 @@ static void add_pair(pair *w, int64_t tile, int want) {
     for (int i = 0; i < w->rows; i++) {
         const int64_t t = w->s.repeat == 1 ? w->n + i : (w->n + i) / w->s.repeat;
         const int64_t lo = w->first[t] - key, hi = t + 1 - key;
+        w->distance[i] = (float)(t - key);
         begin[i] = lo < 0 ? 0 : lo > ATTENTION_TILE ? ATTENTION_TILE : (int)lo;
         end[i] = hi < 0 ? 0 : hi > ATTENTION_TILE ? ATTENTION_TILE : (int)hi;
     }

@@ -81,6 +81,8 @@ static void gradient_attention(graph *g, const node *n, tensor *const *dy) {
     }
     attention_grad(g, &dq, &dk, &dv, n->input[0], n->input[1], n->input[2], n->input[3],
                    n->output[0], n->output[1], dy[0], n->params.attention.scale);
+    if (n->params.attention.slopes)
+        attention_slopes(g, dq);
     record_gradient(g, n->input[0], dq);
     record_gradient(g, n->input[1], dk);
     record_gradient(g, n->input[2], dv);

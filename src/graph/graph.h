@@ -123,6 +123,12 @@ tensor *rope(graph *g, tensor *x, tensor *table, int inverse);
 tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tensor *first,
                   float scale);
 
+/* Marks the result of attention, attention_grad or attention_cached: from score (t, j) of head h
+ * slope_h (t - j) is taken, both operations rounded (ALiBi: Press, Smith, Lewis 2021). slope_h =
+ * 2^(-8 (h+1) / H) where H is a power of two, else of the largest power of two n below H, and for
+ * the heads past it every second slope of 2n heads. Slopes are not learned. Returns o. */
+tensor *attention_slopes(graph *g, tensor *o);
+
 /* dq, dk, dv of attention: with p_tj = exp(s_tj - lse_t), delta_t = sum_d do_td o_td (16-lane
  * tree), ds_tj = p_tj (do_t . v_j - delta_t): dq_t = scale sum_j ds_tj k_j (j ascending), dk_j =
  * scale sum_t ds_tj q_t, dv_j = sum_t p_tj do_t (t ascending; with H > G the heads of a group

@@ -97,6 +97,7 @@ typedef union op_params {
     } rope;
     struct {
         float scale;
+        int32_t slopes; /* linear biases by head: see attention_slopes */
     } attention;
     struct {
         int32_t kind; /* factor_kind */

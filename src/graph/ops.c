@@ -264,10 +264,23 @@ tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tenso
     if (!is_rows(first, q))
         return refuse(g, OP_ATTENTION, q, first, "first[B,T] i32 is needed");
     tensor *inputs[] = {q, k, v, first};
-    op_params params = {.attention = {scale}};
+    op_params params = {.attention = {.scale = scale}};
     tensor *o = record_like(g, OP_ATTENTION, 4, inputs, q, params);
     if (o && lse)
         *lse = record_result(g, o->producer, DTYPE_F32, 3, q->dim);
+    return o;
+}
+
+tensor *attention_slopes(graph *g, tensor *o) {
+    if (!o)
+        return NULL;
+    if (!o->producer || (o->producer->op != OP_ATTENTION && o->producer->op != OP_ATTENTION_GRAD &&
+                         o->producer->op != OP_ATTENTION_CACHED)) {
+        error_set(&g->error, OCTET_ERROR, "attention_slopes: \"%s\" is no result of attention",
+                  o->producer ? op_name(o->producer->op) : "input");
+        return NULL;
+    }
+    o->producer->params.attention.slopes = 1;
     return o;
 }
 
@@ -307,7 +320,7 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
         !is_rows(first, q))
         return refuse(g, OP_ATTENTION_CACHED, q, first, "slot, pos, count[B], first[B,T] needed");
     tensor *inputs[] = {q, keys, values, slot, pos, count, first};
-    op_params params = {.attention = {scale}};
+    op_params params = {.attention = {.scale = scale}};
     return record_like(g, OP_ATTENTION_CACHED, 7, inputs, q, params);
 }
 

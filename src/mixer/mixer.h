@@ -24,7 +24,7 @@ typedef struct mixer_state_spec {
 /* What a mixer is made for. */
 typedef struct mixer_params {
     int64_t dim, heads, kv_heads, head_size;
-    int rope, qk_norm, bias;
+    int rope, alibi, qk_norm, bias;
     double scale;        /* of initial weights, see linear_create */
     double output_scale; /* of the output projection; 0 starts the block as the identity */
 } mixer_params;

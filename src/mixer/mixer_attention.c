@@ -1,5 +1,6 @@
 /* mixer_attention.c: multi-head causal attention (Vaswani et al. 2017) with grouped keys (Ainslie
- * et al. 2023), rotary positions, and query-key norm with a gain per head (Henry et al. 2020).
+ * et al. 2023), rotary positions or linear biases (Press, Smith, Lewis 2021), and query-key norm
+ * with a gain per head (Henry et al. 2020).
  *
  * Keys are cached after rotation. Scores are q.k / sqrt(D); with query-key norm the gain, which
  * starts at 1.5, stretches them. */
@@ -14,7 +15,7 @@ typedef struct attention_mixer {
     linear_layer wq, wk, wv, wo;
     variable *gain; /* [H], or NULL without query-key norm */
     int64_t heads, kv_heads, head_size;
-    int rope;
+    int rope, alibi;
 } attention_mixer;
 
 static mixer *create(params *p, const char *prefix, const mixer_params *m) {
@@ -28,6 +29,7 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
     a->kv_heads = m->kv_heads;
     a->head_size = m->head_size;
     a->rope = m->rope;
+    a->alibi = m->alibi;
     int64_t q = m->heads * m->head_size, kv = m->kv_heads * m->head_size;
     linear_create(&a->wq, p, prefix, "attn.wq", q, m->dim, m->bias, m->scale);
     linear_create(&a->wk, p, prefix, "attn.wk", kv, m->dim, m->bias, m->scale);
@@ -82,6 +84,8 @@ static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *ro
         tensor *lse = NULL;
         o = attention(g, &lse, q, k, v, rows->first, scale);
     }
+    if (a->alibi)
+        o = attention_slopes(g, o);
     if (!o)
         return NULL;
     o = graph_reshape(g, o, 3, (int64_t[]){o->dim[0], o->dim[1], a->heads * a->head_size});

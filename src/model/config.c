@@ -40,7 +40,7 @@ _Static_assert(sizeof(config_mlp) == sizeof(int) && sizeof(config_norm) == sizeo
 
 static const char *const MLP_NAMES[] = {"relu", "relu2", "gelu", "gelu-tanh", "swiglu", NULL};
 static const char *const NORM_NAMES[] = {"rms", "layer", NULL};
-static const char *const POSITION_NAMES[] = {"learned", "rope", "none", NULL};
+static const char *const POSITION_NAMES[] = {"learned", "rope", "none", "alibi", NULL};
 static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
 
 #define ROW(type, field, kind, ...)                                                                \

@@ -15,7 +15,8 @@
 typedef enum config_positions {
     POSITIONS_LEARNED,
     POSITIONS_ROPE,
-    POSITIONS_NONE
+    POSITIONS_NONE,
+    POSITIONS_ALIBI /* scores fall with the distance of their rows, by a slope for each head */
 } config_positions;
 typedef enum config_mlp {
     MLP_RELU,      /* "relu": the paper's */
@@ -41,7 +42,7 @@ typedef struct config_level {
     config_mlp mlp;    /* "mlp"; default "relu2" */
     config_norm norm;  /* "norm": "rms" (default) or "layer" */
     int bias;          /* "bias": biases in linear layers and layer norms; default false */
-    config_positions positions; /* "positions": "learned", "rope" (default), "none" */
+    config_positions positions; /* "positions": "learned", "rope" (default), "none", "alibi" */
     double rope_base;           /* "rope_base": 10000; above 1, at most 1e9 */
     double rope_scale; /* "rope_scale": rotary positions are divided by it; 1 (default) to 1e6 */
     int qk_norm;   /* "qk_norm": RMSNorm of queries and keys per head with a gain per head; default

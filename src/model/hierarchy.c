@@ -46,6 +46,7 @@ static block_params block_params_of(const config *c, const config_level *l) {
                   .kv_heads = l->kv_heads,
                   .head_size = l->head_size,
                   .rope = l->positions == POSITIONS_ROPE,
+                  .alibi = l->positions == POSITIONS_ALIBI,
                   .qk_norm = l->qk_norm,
                   .bias = l->bias,
                   .scale = c->init_scale,

@@ -12,8 +12,20 @@ typedef struct ref_rows {
     const double *key, *value;
     int64_t ring, stride;
     int64_t D;
-    double scale;
+    double scale, slope; /* slope 0: no linear bias */
 } ref_rows;
+
+/* As the paper has it: heads past a power of two take every second slope of twice as many. */
+static double slope_of(const ref_call *c, int64_t h, int64_t H) {
+    int64_t n = 1;
+    while (2 * n <= H) {
+        n *= 2;
+    }
+    if (!c->node->params.attention.slopes) {
+        return 0;
+    }
+    return h < n ? pow(2, -8.0 * (double)(h + 1) / (double)n) : slope_of(c, 2 * (h - n), 2 * n);
+}
 
 static double inner(const double *a, const double *b, int64_t n) {
     double sum = 0;
@@ -23,22 +35,23 @@ static double inner(const double *a, const double *b, int64_t n) {
     return sum;
 }
 
-static double score(const ref_rows *s, const double *q, int64_t j) {
-    return s->scale * inner(q, s->key + j % s->ring * s->stride, s->D);
+/* Of the query in row t. */
+static double score(const ref_rows *s, const double *q, int64_t j, int64_t t) {
+    return s->scale * inner(q, s->key + j % s->ring * s->stride, s->D) - s->slope * (double)(t - j);
 }
 
 /* o[D] = softmax over rows first..last of the scores, times the values. Returns log sum exp. */
 static double attend(double *o, const ref_rows *s, const double *q, int64_t first, int64_t last) {
     double max = -INFINITY, sum = 0;
     for (int64_t j = first; j <= last; j++) {
-        max = fmax(max, score(s, q, j));
+        max = fmax(max, score(s, q, j, last));
     }
     for (int64_t j = first; j <= last; j++) {
-        sum += exp(score(s, q, j) - max);
+        sum += exp(score(s, q, j, last) - max);
     }
     memset(o, 0, (size_t)s->D * sizeof *o);
     for (int64_t j = first; j <= last; j++) {
-        const double p = exp(score(s, q, j) - max) / sum;
+        const double p = exp(score(s, q, j, last) - max) / sum;
         const double *v = s->value + j % s->ring * s->stride;
         for (int64_t d = 0; d < s->D; d++) {
             o[d] += p * v[d];
@@ -59,7 +72,8 @@ void ref_attention(const ref_call *c) {
         for (int64_t h = 0; h < H; h++) {
             const int64_t head = b * T * G * D + h / (H / G) * D;
             const ref_rows s = {
-                c->in[1] + head, c->in[2] + head, T, G * D, D, c->node->params.attention.scale};
+                c->in[1] + head,  c->in[2] + head, T, G * D, D, c->node->params.attention.scale,
+                slope_of(c, h, H)};
             for (int64_t t = 0; t < T; t++) {
                 const int64_t row = (b * T + t) * H + h;
                 const double lse = attend(c->out[0] + row * D, &s, c->in[0] + row * D,
@@ -83,14 +97,15 @@ void ref_attention_grad(const ref_call *c) {
     for (int64_t b = 0; b < B; b++) {
         for (int64_t h = 0; h < H; h++) {
             const int64_t head = b * T * G * D + h / (H / G) * D;
-            const ref_rows s = {c->in[1] + head, c->in[2] + head, T, G * D, D, scale};
+            const ref_rows s = {c->in[1] + head, c->in[2] + head,  T, G * D, D,
+                                scale,           slope_of(c, h, H)};
             for (int64_t t = 0; t < T; t++) {
                 const int64_t row = (b * T + t) * H + h;
                 const double *query = c->in[0] + row * D, *d_o = c->in[6] + row * D;
                 const double delta = inner(d_o, c->in[4] + row * D, D);
                 for (int64_t j = from_zero(c->in[3][b * T + t]); j <= t; j++) {
                     const int64_t at = head + j * G * D;
-                    const double p = exp(score(&s, query, j) - c->in[5][row]);
+                    const double p = exp(score(&s, query, j, t) - c->in[5][row]);
                     const double ds = p * (inner(d_o, c->in[2] + at, D) - delta);
                     for (int64_t d = 0; d < D; d++) {
                         c->out[0][row * D + d] += scale * ds * c->in[1][at + d];
@@ -119,7 +134,8 @@ void ref_attention_cached(const ref_call *c) {
                 }
                 const int64_t head = (int64_t)c->in[3][b] * R * G * D + h / (H / G) * D;
                 const ref_rows s = {
-                    c->in[1] + head, c->in[2] + head, R, G * D, D, c->node->params.attention.scale};
+                    c->in[1] + head,  c->in[2] + head, R, G * D, D, c->node->params.attention.scale,
+                    slope_of(c, h, H)};
                 attend(o, &s, c->in[0] + ((b * T + t) * H + h) * D, from_zero(c->in[6][b * T + t]),
                        pos + t);
             }
