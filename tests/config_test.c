@@ -38,7 +38,7 @@ static void defaults_are_those_documented(void **state) {
     assert_int_equal(c.keep, 32);
     assert_int_equal(c.vocabulary, 256);
     assert_true(c.tied_head && !c.zero_pad);
-    assert_true(c.softcap == 0 && c.init_scale == 1);
+    assert_true(c.softcap == 0 && c.init_scale == 1 && !c.endless);
     assert_int_equal(c.n_levels, 2);
     const config_level *l = &c.level[0];
     assert_int_equal(l->dim, 16);
@@ -51,7 +51,9 @@ static void defaults_are_those_documented(void **state) {
     assert_true(l->mlp == MLP_RELU2 && l->norm == CONFIG_NORM_RMS);
     assert_true(!l->bias && l->positions == POSITIONS_ROPE && l->rope_base == 10000);
     assert_true(l->rope_scale == 1);
-    assert_true(l->qk_norm && l->zero_init);
+    assert_true(l->qk_norm && l->zero_init && l->cross_patch == 0);
+    assert_true(l->window.n == 1 && l->window.value[0] == 0);
+    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 0);
     assert_int_equal(c.level[1].patch, 1);
     assert_int_equal(c.level[1].head_size, 4);
     const config_train *t = &c.train;
@@ -115,12 +117,14 @@ static void check_round_trip(const config *c) {
 
 static const char *const EVERY_KEY =
     "{\"context\": 48, \"keep\": 12, \"vocabulary\": 300, \"tied_head\": false, \"zero_pad\": true,"
+    "\"endless\": false,"
     "\"softcap\": 15.5, \"init_scale\": 0.3, \"levels\": [{\"dim\": 24, \"layers\": 3, \"heads\": "
     "4,"
-    "\"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
+    "\"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"window\": [9, 0], \"block_local\": 5, "
+    "\"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
     "\"norm\": \"layer\", \"bias\": true, \"positions\": \"learned\", \"rope_base\": 12345.678, "
-    "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false}, {" LEVEL_0 "}, {" LEVEL_1
-    "}], \"train\": "
+    "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false}, {" LEVEL_0
+    ", \"cross_patch\": 2}, {" LEVEL_1 "}], \"train\": "
     "{\"optimizer\": \"adamw\", \"batch\": 12, \"micro_batches\": 3, \"steps\": 77, \"lr\": 0.1, "
     "\"muon_lr\": 0.7, \"warmup\": 0, \"decay\": 0.25, \"final_lr\": 0.01, \"weight_decay\": 0.2, "
     "\"beta1\": 0, \"beta2\": 0.999, \"epsilon\": 1e-8, \"momentum\": 0.5, \"clip\": 0, "
@@ -137,12 +141,18 @@ static void every_key_is_read_and_written(void **state) {
     assert_true(l->patch == 3 && l->mlp_width == 7 && l->mlp == MLP_GELU_TANH && l->bias);
     assert_true(l->norm == CONFIG_NORM_LAYER && l->positions == POSITIONS_LEARNED);
     assert_true(l->rope_base == 12345.678 && l->rope_scale == 2.5 && !l->qk_norm && !l->zero_init);
+    assert_true(l->window.n == 2 && l->window.value[0] == 9 && l->window.value[1] == 0);
+    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 5);
+    assert_true(l->cross_patch == 0 && c.level[1].cross_patch == 2);
     const config_train *t = &c.train;
     assert_true(t->optimizer == OPTIMIZER_ADAMW && t->batch == 12 && t->micro_batches == 3);
     assert_true(t->steps == 77 && t->lr == 0.1 && t->muon_lr == 0.7 && t->warmup == 0);
     assert_true(t->decay == 0.25 && t->final_lr == 0.01 && t->weight_decay == 0.2);
     assert_true(t->beta1 == 0 && t->beta2 == 0.999 && t->epsilon == 1e-8);
     assert_true(t->momentum == 0.5 && t->clip == 0 && t->mean == 1);
+    check_round_trip(&c);
+    parse_ok(&c, "{\"context\": 8, \"endless\": true, \"levels\": [{" LEVEL_1 ", \"window\": 4}]}");
+    assert_true(c.endless);
     check_round_trip(&c);
 }
 
@@ -165,6 +175,46 @@ static void text_is_normal(void **state) {
     free(text_a);
     free(text_b);
     check_round_trip(&a);
+}
+
+/* A list is for its layers what the shortest that repeats to the same is. */
+static void lists_are_normal(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int layers, n;
+        const char *normal;
+    } list[] = {
+        {"7", 5, 1, "\"window\": 7, "},
+        {"[7]", 5, 1, "\"window\": 7, "},
+        {"[7, 7, 7]", 3, 1, "\"window\": 7, "},
+        {"[7, 0, 7, 0]", 4, 2, "\"window\": [7, 0], "},
+        {"[7, 0, 7, 0, 7]", 5, 2, "\"window\": [7, 0], "},
+        {"[7, 0, 7]", 5, 3, "\"window\": [7, 0, 7], "},
+        {"[7, 7, 0, 7]", 4, 3, "\"window\": [7, 7, 0], "},
+        {"[7, 7, 0, 7]", 8, 4, "\"window\": [7, 7, 0, 7], "},
+        {"[16777216, 1]", 2, 2, "\"window\": [16777216, 1], "},
+        {"3", 0, 1, "\"window\": 3, "},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char text[512];
+        config c;
+        snprintf(text, sizeof text,
+                 "{\"context\": 8, \"levels\": [{\"dim\": 8, \"layers\": %d, \"heads\": 1, "
+                 "\"window\": %s}]}",
+                 list[i].layers, list[i].text);
+        parse_ok(&c, text);
+        assert_int_equal(c.level[0].window.n, list[i].n);
+        char *normal = config_text(&c);
+        assert_non_null(strstr(normal, list[i].normal));
+        free(normal);
+        check_round_trip(&c);
+    }
+    config c;
+    parse_ok(&c, "{\"context\": 8, \"levels\": [{\"dim\": 8, \"layers\": 5, \"heads\": 1, "
+                 "\"window\": [1, 2, 3]}]}");
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(config_of_layer(&c.level[0].window, i), 1 + i % 3);
 }
 
 static double any_real(uint64_t *random, double low, double high) {
@@ -299,6 +349,11 @@ static const bad_text BAD_TYPES[] = {
      "levels[1].mlp: \"silu\" is none of \"relu\", \"relu2\", \"gelu\", \"gelu-tanh\", \"swiglu\""},
     {LAST, "+\"mlp\": \"RELU\"", "levels[1].mlp: \"RELU\" is none of"},
     {LAST, "+\"mlp\": \"\"", "levels[1].mlp: \"\" is none of"},
+    {LAST, "+\"window\": \"8\"", "levels[1].window: \"8\" is a string, an integer is needed"},
+    {LAST, "+\"window\": [8.0]", "levels[1].window[0]: 8.0 is a real number, an integer is needed"},
+    {LAST, "+\"window\": [[8]]", "levels[1].window[0]: this is an array, an integer is needed"},
+    {LAST, "+\"block_local\": [-1]", "levels[1].block_local[0]: -1 is outside 0 to 16777216"},
+    {MODEL, "+\"endless\": 1", "endless: 1 is an integer, true or false is needed"},
     {LAST, "+\"norm\": \"batch\"", "levels[1].norm: \"batch\" is none of \"rms\", \"layer\""},
     {LAST, "+\"positions\": \"sine\"", "positions: \"sine\" is none of \"learned\", \"rope\", \""},
     {TRAIN, "+\"optimizer\": \"sgd\"", "train.optimizer: \"sgd\" is none of \"adamw\", \"muon\""},
@@ -341,6 +396,25 @@ static const bad_text BAD_SIZES[] = {
     {MODEL, "+\"keep\": 30", "keep: 30 is not a multiple of the 4 bytes of a patch"},
     {MODEL, "+\"keep\": 64", "keep: 64 is not below context 64"},
     {MODEL, "+\"keep\": 128", "keep: 128 is not below context 64"},
+    {LAST, "+\"cross_patch\": 5", "levels[1].cross_patch: 5 is more than the 4 rows of a group"},
+    {OUTER, "+\"cross_patch\": 1",
+     "levels[0].cross_patch: 1 is more than the 0 rows of a group (this level has no groups)"},
+    {LAST, "+\"window\": [3, 4]", "levels[1].window: 2 numbers for 1 layers"},
+    {LAST, "+\"block_local\": [3, 4, 5]", "levels[1].block_local: 3 numbers for 1 layers"},
+    {LAST, "+\"window\": []", "levels[1].window: 0 numbers are outside 1 to 256"},
+    {RAW,
+     "{\"context\": 64, \"levels\": [{\"dim\": 8, \"layers\": 17, \"heads\": 1, \"window\": "
+     "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}]}",
+     "levels[0].window: 17 different pairs of window and block_local are more than 16"},
+    {MODEL, "+\"endless\": true", "endless: levels[0].window is 0 for layer 0: without a window"},
+    {RAW,
+     "{\"context\": 64, \"endless\": true, \"levels\": [{\"dim\": 8, \"layers\": 2, \"heads\": 1, "
+     "\"window\": [4, 0], \"block_local\": [0, 0]}]}",
+     "endless: levels[0].window is 0 for layer 1: without a window or block_local it sees all"},
+    {RAW,
+     "{\"context\": 64, \"endless\": true, \"levels\": [{\"dim\": 8, \"layers\": 2, \"heads\": 1, "
+     "\"window\": 4, \"positions\": \"learned\"}]}",
+     "endless: levels[0].positions is \"learned\": a table has an end"},
     {TRAIN, "+\"micro_batches\": 5", "train.micro_batches: 5 does not divide batch 16"},
     {TRAIN, "+\"micro_batches\": 32", "train.micro_batches: 32 does not divide batch 16"},
     {RAW,
@@ -438,6 +512,9 @@ static const bounds BOUNDS[] = {
     {LAST, "kv_heads", "0", "1", "256", "257"},
     {LAST, "head_size", "1", "2", "512", "513"},
     {OUTER, "patch", "1", "2", "1024", "1025"},
+    {LAST, "cross_patch", "-1", "0", "1024", "1025"},
+    {LAST, "window", "-1", "0", "16777216", "16777217"},
+    {LAST, "block_local", "-1", "0", "16777216", "16777217"},
     {LAST, "mlp_width", "0", "1", "65536", "65537"},
     {LAST, "rope_base", "1", "1.0000001", "1e9", "1000000001"},
     {LAST, "rope_scale", "0.999", "1", "1000000", "1000001"},
@@ -628,6 +705,7 @@ int main(void) {
         cmocka_unit_test(units_multiply_from_the_last_level),
         cmocka_unit_test(every_key_is_read_and_written),
         cmocka_unit_test(text_is_normal),
+        cmocka_unit_test(lists_are_normal),
         cmocka_unit_test(random_configurations_round_trip),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(bad_types_are_named),

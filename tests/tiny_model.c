@@ -34,6 +34,23 @@ static const char *const configs[TINY_CONFIGS + 1] = {
     " \"positions\": \"alibi\", \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"rope_scale\": 3.5, \"zero_init\": false}]}",
 
+    "{\"context\": 96, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 3, \"heads\": 2, \"patch\": 4, \"window\": [3, 0],"
+    " \"block_local\": [0, 5], \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"window\": [0, 2], \"zero_init\": false}]}",
+
+    "{\"context\": 48, \"keep\": 16, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"zero_init\": false},"
+    "{\"dim\": 24, \"layers\": 2, \"heads\": 3, \"patch\": 2, \"cross_patch\": 3,"
+    " \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 3, \"heads\": 1, \"positions\": \"learned\", \"cross_patch\": 2,"
+    " \"zero_init\": false}]}",
+
+    "{\"context\": 32, \"endless\": true, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 2, \"heads\": 2, \"patch\": 4, \"window\": [3, 5],"
+    " \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"cross_patch\": 2, \"zero_init\": false}]}",
+
     "{\"context\": 320, \"keep\": 160, \"levels\": ["
     "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",
@@ -78,10 +95,14 @@ static void stir(model *m, uint64_t seed) {
 }
 
 model *tiny_model(backend *b, int index, uint64_t seed) {
+    return tiny_model_of(b, configs[index], seed);
+}
+
+model *tiny_model_of(backend *b, const char *json, uint64_t seed) {
     octet_error error = {0};
     config c;
     model *m = NULL;
-    support_ok(config_parse(&c, configs[index], strlen(configs[index]), "tiny", &error), &error);
+    support_ok(config_parse(&c, json, strlen(json), "tiny", &error), &error);
     support_ok(model_create(&m, b, &c, &error), &error);
     support_ok(params_reset(&m->params, seed, &error), &error);
     stir(m, seed);

@@ -12,15 +12,19 @@ enum {
     TINY_THREE,
     TINY_LAYER,
     TINY_SLOPES,
+    TINY_WINDOWS,
+    TINY_CROSS,
+    TINY_ENDLESS,
     TINY_LONG,
     TINY_CONFIGS,
     TINY_WIDE = TINY_CONFIGS
 };
 
 /* The configuration's JSON: one level; two levels as in the paper; three levels; layer norm, bias,
- * GELU and an untied head of 260 symbols; linear biases above rotary positions that are scaled; a
- * context that takes the longest blocks of rows.
- * TINY_WIDE is apart: so many symbols that a window's logits are not held at once. */
+ * GELU and an untied head of 260 symbols; linear biases above scaled rotary positions; windows and
+ * blocks; three levels that see across patches; an endless stream; a context that takes the longest
+ * blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are not held at once.
+ */
 const char *tiny_json(int index);
 
 /* A CPU backend, the test fails where there is none. */
@@ -29,6 +33,9 @@ backend *tiny_backend(int threads, cpu_isa cap);
 /* A model with random weights: no parameter is constant, and the logits differ by a few nats. A
  * pure function of index and seed, on every backend. */
 model *tiny_model(backend *b, int index, uint64_t seed);
+
+/* A model of any configuration; equal parameters have equal weights whatever the other keys. */
+model *tiny_model_of(backend *b, const char *json, uint64_t seed);
 
 /* Bytes with some structure: runs, repeats and noise. */
 void tiny_bytes(uint8_t *out, size_t n, uint64_t seed);

@@ -4,7 +4,8 @@
  * distribution of its next byte. Streams of different lengths run as one batch, may join and leave
  * at any time, and each computes the same bits as if it were alone; feeding bytes at once, in
  * pieces or one by one gives the same bits too. Past the model's context a stream starts anew from
- * its last `keep` bytes, at places that depend on the number of bytes read only. */
+ * its last `keep` bytes, at places that depend on the number of bytes read only; with an endless
+ * model it goes on, in constant memory. */
 #ifndef OCTET_SESSION_H
 #define OCTET_SESSION_H
 
@@ -19,7 +20,7 @@ typedef struct octet_session octet_session;
 typedef struct octet_session_params {
     int streams;  /* slots, 1 to 4096; 0 is 1 */
     int64_t keep; /* bytes kept past the context: a multiple of the patch, below the context; -1:
-                     the model's own value */
+                     the model's own value; without effect where the model is endless */
 } octet_session_params;
 
 /* All memory is taken and all graphs are recorded here; feeding bytes records and allocates

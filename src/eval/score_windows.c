@@ -2,7 +2,8 @@
  *
  * What stands behind a byte changes nothing before it, so a last partial window is filled up with
  * zeros, and a short input runs in windows no longer than it needs. A window whose logits alone
- * would take too much memory is read by a session instead. */
+ * would take too much memory is read by a session instead, and so is what an endless stream reads
+ * past the context. */
 #include "eval/score_windows.h"
 
 #include <stdlib.h>
@@ -199,9 +200,10 @@ octet_status score_windows(const model *m, const uint8_t *bytes, size_t n,
         return OCTET_OK;
     scorer s = {.model = m, .bytes = bytes, .n = (int64_t)n, .keep = keep};
     choose_sizes(&s);
-    octet_status status = s.length > MOST_LOGITS / m->config.vocabulary
-                              ? score_by_session(&s, wanted, error)
-                              : score_by_graph(&s, wanted, error);
+    int wide = s.length > MOST_LOGITS / m->config.vocabulary;
+    int passes = m->config.endless && s.n > m->config.context; /* windows have no end */
+    octet_status status =
+        wide || passes ? score_by_session(&s, wanted, error) : score_by_graph(&s, wanted, error);
     *bits = s.total;
     return status;
 }

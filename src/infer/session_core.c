@@ -2,8 +2,8 @@
  *
  * A feed of single bytes runs every level once over the streams that stand at one of its
  * boundaries. A longer feed runs one stream by blocks of rows, a block of a level and then all that
- * hangs on it. A level below the outermost sees its own group only, so the rows of groups that are
- * over are run only when somebody asks for their bits. */
+ * hangs on it. Rows that no row to come sees, at any depth (those of groups that are over, or out
+ * of all windows), are run only when somebody asks for their bits. */
 #include "infer/session_core.h"
 
 #include <stdlib.h>
@@ -53,8 +53,33 @@ static int64_t largest_logits(const session *s) {
     return most * s->vocabulary;
 }
 
+/* Bytes before the end of an endless stream that rows still to run may embed: from the first row of
+ * a level on that its layers see one through the other, and so through the levels. */
+static int64_t history_of(const model *m) {
+    int64_t bytes = 0;
+    for (int i = 0; i < m->config.n_levels; i++) {
+        const level_shape *shape = &m->shape[i];
+        const block_stack *stack = model_stack(m, i);
+        int64_t rows = 2; /* the unit that a row embeds, and one that is not whole */
+        for (int k = 0; k < stack->n_blocks; k++)
+            rows += row_reach(shape, &shape->rule[stack->blocks[k].mixer->rule]) - 1;
+        bytes += rows * shape->unit_bytes;
+    }
+    return bytes;
+}
+
+static void choose_held(session *s) {
+    const int64_t units = 256; /* read at once, at least */
+    s->history = s->held = s->context;
+    if (!s->endless)
+        return;
+    s->history = history_of(s->model);
+    int64_t room = units * s->model->shape[0].unit_bytes;
+    s->held = s->history + (room > s->history ? room : s->history);
+}
+
 static octet_status allocate_streams(session *s, octet_error *error) {
-    size_t n = (size_t)s->streams, bytes = (size_t)s->context;
+    size_t n = (size_t)s->streams, bytes = (size_t)s->held;
     size_t logits = (size_t)s->vocabulary * sizeof(float);
     s->stream = arena_alloc(&s->memory, n * sizeof *s->stream);
     s->lanes = arena_alloc(&s->memory, SESSION_MAX_BATCH * sizeof *s->lanes);
@@ -87,8 +112,10 @@ octet_status session_create(session **out, const model *m, int streams, int64_t 
     s->n_levels = m->config.n_levels;
     s->context = m->config.context;
     s->keep = keep;
+    s->endless = m->config.endless;
     s->vocabulary = m->config.vocabulary;
     s->config_hash = XXH3_64bits(m->text, strlen(m->text));
+    choose_held(s);
     status = session_graphs_create(s, error);
     if (!status)
         status = allocate_streams(s, error);
@@ -157,7 +184,8 @@ static octet_status take_logits(block_run *r, level_graph *g, const session_lane
         if (n == stream->window)
             memcpy(stream->logits, logits, (size_t)s->vocabulary * sizeof *logits);
         else if (r->bits && n >= r->from)
-            r->bits[n - r->from] = likelihood_bits(logits, (int)s->vocabulary, stream->bytes[n]);
+            r->bits[n - r->from] =
+                likelihood_bits(logits, (int)s->vocabulary, stream->bytes[n - stream->origin]);
     }
     return status;
 }
@@ -192,13 +220,14 @@ static octet_status run_rows(block_run *r, int level, int64_t end, octet_error *
 static octet_status run_stream(session *s, int stream, int64_t from, int64_t to, float *bits,
                                octet_error *error) {
     block_run r = {.s = s, .stream = stream, .from = from, .bits = bits};
-    for (int i = 0; i < s->n_levels; i++) {
+    int64_t row = from; /* the first that must come out right */
+    for (int i = s->n_levels - 1; i >= 0; i--) {
         const level_shape *shape = &s->model->shape[i];
         int64_t *done = &s->stream[stream].done[i];
-        int64_t row = from / shape->unit_bytes;
-        int64_t seen = shape->group ? row / shape->group * shape->group : 0;
-        *done = *done > seen ? *done : seen;
+        int64_t first = model_first_row(s->model, i, row);
+        *done = *done > first ? *done : first;
         r.end[i] = to / shape->unit_bytes + 1;
+        row = shape->group ? first / shape->group : 0;
     }
     return run_rows(&r, 0, r.end[0], error);
 }
@@ -210,8 +239,20 @@ static octet_status catch_up(session *s, int stream, octet_error *error) {
     return run_stream(s, stream, behind->window, behind->window, NULL, error);
 }
 
-/* A full window: the stream starts anew from its last `keep` bytes. */
-static void slide(session *s, session_stream *stream) {
+/* Bytes that a stream can still take up. */
+static int64_t room_of(const session *s, const session_stream *stream) {
+    return s->held - (stream->window - stream->origin);
+}
+
+/* A stream without room: it starts anew from its last `keep` bytes; an endless one forgets what no
+ * row to come embeds. */
+static void make_room(session *s, session_stream *stream) {
+    if (s->endless) {
+        int64_t gone = stream->window - stream->origin - s->history;
+        memmove(stream->bytes, stream->bytes + gone, (size_t)s->history);
+        stream->origin += gone;
+        return;
+    }
     memmove(stream->bytes, stream->bytes + s->context - s->keep, (size_t)s->keep);
     stream->window = s->keep;
     memset(stream->done, 0, sizeof stream->done);
@@ -220,20 +261,23 @@ static void slide(session *s, session_stream *stream) {
 static octet_status feed_blocks(session *s, const octet_feed *f, octet_error *error) {
     session_stream *stream = &s->stream[f->stream];
     octet_status status = catch_up(s, f->stream, error);
-    if (!status && f->n && f->bits)
-        f->bits[0] = likelihood_bits(stream->logits, (int)s->vocabulary, f->bytes[0]);
     for (size_t at = 0; at < f->n && !status;) {
-        size_t room = (size_t)(s->context - stream->window);
+        /* after a slide this is not known yet */
+        if (f->bits && session_caught_up(s, stream))
+            f->bits[at] = likelihood_bits(stream->logits, (int)s->vocabulary, f->bytes[at]);
+        size_t room = (size_t)room_of(s, stream);
         size_t n = f->n - at < room ? f->n - at : room;
         int64_t from = stream->window;
-        memcpy(stream->bytes + from, f->bytes + at, n);
+        memcpy(stream->bytes + (from - stream->origin), f->bytes + at, n);
         stream->window += (int64_t)n;
         stream->position += (int64_t)n;
-        int full = stream->window == s->context;
+        int full = room_of(s, stream) == 0;
+        /* the byte after a window that is over is the next window's */
+        int64_t to = full && !s->endless ? stream->window - 1 : stream->window;
         if (f->bits)
-            status = run_stream(s, f->stream, from, stream->window - full, f->bits + at, error);
+            status = run_stream(s, f->stream, from, to, f->bits + at, error);
         if (full)
-            slide(s, stream);
+            make_room(s, stream);
         at += n;
     }
     return status ? status : catch_up(s, f->stream, error);
@@ -288,7 +332,7 @@ static octet_status check_feed(session *s, const octet_feed *f, octet_error *err
         return error_set(error, OCTET_ERROR, "stream %d is fed twice at once", f->stream);
     if (f->n && !f->bytes)
         return error_set(error, OCTET_ERROR, "stream %d: %zu bytes at NULL", f->stream, f->n);
-    if (f->n > (size_t)(INT64_MAX - stream->position))
+    if (f->n >= (size_t)(INT64_MAX - stream->position))
         return error_set(error, OCTET_ERROR, "stream %d would pass 2^63 bytes", f->stream);
     return OCTET_OK;
 }
@@ -312,13 +356,13 @@ octet_status session_feed(session *s, const octet_feed *feeds, int n_feeds, octe
     for (int i = 0; i < n_feeds && !status; i++) {
         const octet_feed *f = &feeds[i];
         session_stream *stream = &s->stream[f->stream];
-        if (f->n != 1 || !session_caught_up(s, stream) || stream->window + 1 == s->context) {
+        if (f->n != 1 || !session_caught_up(s, stream) || room_of(s, stream) == 1) {
             status = feed_blocks(s, f, error);
             continue;
         }
         if (f->bits)
             f->bits[0] = likelihood_bits(stream->logits, (int)s->vocabulary, f->bytes[0]);
-        stream->bytes[stream->window++] = f->bytes[0];
+        stream->bytes[stream->window++ - stream->origin] = f->bytes[0];
         stream->position++;
         s->listed[n_listed++] = f->stream;
     }
@@ -335,7 +379,7 @@ octet_status session_join(session *s, int *stream, octet_error *error) {
     if (i == s->streams)
         return error_set(error, OCTET_ERROR, "all %d streams of the session are taken", s->streams);
     session_stream *joining = &s->stream[i];
-    joining->position = joining->window = 0;
+    joining->position = joining->window = joining->origin = 0;
     memset(joining->done, 0, sizeof joining->done);
     octet_status status = catch_up(s, i, error);
     if (status)

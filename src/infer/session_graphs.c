@@ -1,8 +1,9 @@
 /* session_graphs.c: the states and the recorded graphs of a session.
  *
- * Rings: the outermost level keeps the rows of a whole window. A level below sees its own group of
- * rows only, so it keeps a group and the rows of one run; a level above the bytes keeps the slices
- * of as many rows as one run makes, because the level below uses them up before the next run. */
+ * Rings: a state keeps the rows that a row may read and those of one run, or those of a whole
+ * window where that is less. A level above the bytes keeps the slices of as many rows as one run
+ * makes, because the level below uses them up before the next run. Endless streams count rows on
+ * and on: their rings are powers of two, so that multiples of the largest can be taken off. */
 #include "infer/session_parts.h"
 
 #include <stdio.h>
@@ -36,16 +37,37 @@ static octet_status create_state(session *s, variable *v, const char *name, int6
     return backend_allocate(s->model->backend, v, error);
 }
 
+/* Rows of a ring for rows that may read `reach` rows back. */
+static int64_t ring_of(const session *s, int level, int64_t reach) {
+    int64_t window = model_window_rows(s->model, level);
+    int64_t rows = reach + longest_block(s) - 1, ring = 32;
+    if (!s->endless)
+        return round_to_tile(rows < window ? rows : window);
+    while (ring < rows)
+        ring *= 2;
+    return ring;
+}
+
+static int64_t reach_of(const session *s, int level, const row_rule *rule,
+                        const mixer_state_spec *spec) {
+    int64_t reach = row_reach(&s->model->shape[level], rule);
+    int64_t window = model_window_rows(s->model, level);
+    if (spec->reach && spec->reach < reach)
+        reach = spec->reach;
+    return s->endless || reach < window ? reach : window;
+}
+
 static octet_status create_mixer_states(session *s, int level, octet_error *error) {
     session_level *l = &s->level[level];
     const block_stack *stack = model_stack(s->model, level);
-    int64_t wanted = model_sequence_rows(s->model, level);
-    l->ring = round_to_tile(level ? wanted + longest_block(s) : wanted);
+    l->cycle = s->endless ? longest_block(s) : 0;
     for (int i = 0; i < stack->n_blocks; i++)
         l->n_states += stack->blocks[i].mixer->kind->n_states;
     l->states = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->states);
     l->state_list = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->state_list);
-    if (!l->states || !l->state_list)
+    l->reach = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->reach);
+    l->rule = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->rule);
+    if (!l->states || !l->state_list || !l->reach || !l->rule)
         return error_memory(error, "session", (double)l->n_states * sizeof *l->states);
     octet_status status = OCTET_OK;
     for (int i = 0, at = 0; i < stack->n_blocks; i++) {
@@ -53,10 +75,14 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
         char name[64];
         snprintf(name, sizeof name, "levels.%d.blocks.%d", level, i);
         for (int k = 0; k < m->kind->n_states && !status; k++, at++) {
-            mixer_state_spec spec;
+            mixer_state_spec spec = {0};
             m->kind->state(m, k, &spec);
             l->state_list[at] = &l->states[at];
-            status = create_state(s, &l->states[at], name, l->ring, &spec, error);
+            l->rule[at] = &s->model->shape[level].rule[m->rule];
+            l->reach[at] = reach_of(s, level, l->rule[at], &spec);
+            int64_t ring = ring_of(s, level, l->reach[at]);
+            l->cycle = s->endless && ring > l->cycle ? ring : l->cycle;
+            status = create_state(s, &l->states[at], name, ring, &spec, error);
         }
     }
     return status;
@@ -65,7 +91,8 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
 static octet_status create_split(session *s, int level, octet_error *error) {
     session_level *l = &s->level[level];
     const config *c = &s->model->config;
-    mixer_state_spec spec = {"split", c->level[level].patch, c->level[level + 1].dim, LAYOUT_ROWS};
+    mixer_state_spec spec = {"split", c->level[level].patch, c->level[level + 1].dim, LAYOUT_ROWS,
+                             0};
     char name[64];
     snprintf(name, sizeof name, "levels.%d", level);
     l->split_ring = longest_block(s);
@@ -122,7 +149,7 @@ static octet_status record_level(session *s, int level, octet_error *error) {
     int64_t rows = model_window_rows(s->model, level);
     if (!status)
         status = record(s, level, &l->block[l->n_blocks++], 1, SHORT_BLOCK, error);
-    if (!status && rows > SHORT_BLOCK && longest_block(s) == LONG_BLOCK)
+    if (!status && (rows > SHORT_BLOCK || s->endless) && longest_block(s) == LONG_BLOCK)
         status = record(s, level, &l->block[l->n_blocks++], 1, LONG_BLOCK, error);
     return status;
 }
@@ -187,22 +214,29 @@ level_graph *session_block_graph(session *s, int level, int64_t left) {
 
 /* --- running */
 
+/* What is taken off the numbers of the rows from `row` on: all rows that they may read stay at 0 or
+ * above, and in their places of every ring. */
+static int64_t base_of(const session_level *l, int64_t row) {
+    return l->cycle && row >= 2 * l->cycle ? (row / l->cycle - 1) * l->cycle : 0;
+}
+
 static void fill_lane(session *s, int level, level_graph *g, int64_t b, const session_lane *lane) {
     const level_shape *shape = &s->model->shape[level];
     const session_level *above = level ? &s->level[level - 1] : NULL;
-    const uint8_t *bytes = s->stream[lane->stream].bytes;
-    const float *table = s->model->table[level];
+    const session_stream *stream = &s->stream[lane->stream];
+    const row_stream from = {stream->bytes, stream->origin, base_of(&s->level[level], lane->row),
+                             s->model->table[level]};
     for (int64_t t = 0; t < lane->count; t++) {
-        int64_t n = lane->row + t, base = 0;
+        int64_t n = lane->row + t, parent = 0;
         if (above)
-            base = (lane->stream * above->split_ring + n / shape->group % above->split_ring) *
-                   shape->group;
-        row_fill(&g->arrays, shape, b, t, n, bytes, base, table);
+            parent = (lane->stream * above->split_ring + n / shape->group % above->split_ring) *
+                     shape->group;
+        row_fill_stream(&g->arrays, shape, b, t, n, parent, &from);
     }
     for (int64_t t = lane->count; t < g->rows.rows; t++)
-        row_fill_padding(&g->arrays, shape, b, t, lane->row + t);
+        row_fill_padding(&g->arrays, shape, b, t, lane->row + t - from.base);
     g->slot[b] = lane->stream;
-    g->pos[b] = (int32_t)lane->row;
+    g->pos[b] = (int32_t)(lane->row - from.base);
     g->count[b] = (int32_t)lane->count;
 }
 

@@ -1,7 +1,8 @@
 /* session_parts.h: inside a session; for session_*.c only.
  *
  * Numbers of rows are counted inside a stream's window: row n of a level predicts unit n and can
- * run once the window holds n units. */
+ * run once the window holds n units. An endless stream has one window, which begins with its first
+ * byte and of which the stream holds the last bytes. */
 #ifndef INFER_SESSION_PARTS_H
 #define INFER_SESSION_PARTS_H
 
@@ -24,8 +25,10 @@ typedef struct level_graph {
 typedef struct session_level {
     variable *states;      /* [n_states], each [streams, ring, d1, d2], in order of the blocks */
     variable **state_list; /* pointers to them, as mixers take them */
+    int64_t *reach;        /* [n_states]: rows back, its own included, that a row may read */
+    const row_rule **rule; /* [n_states]: what it sees of them */
     int n_states;
-    int64_t ring;   /* rows kept, a multiple of 32 */
+    int64_t cycle;  /* of endless streams: a power of two, a multiple of all rings; else 0 */
     variable split; /* [streams, split_ring, patch, next dim]; not at the last level */
     int64_t split_ring;
     level_graph step[SESSION_BATCHES]; /* one row of 1, 2, 4, ... streams */
@@ -38,8 +41,9 @@ typedef struct session_stream {
     int taken;
     int64_t position;                /* bytes read in all */
     int64_t window;                  /* bytes of them in the window */
+    int64_t origin;                  /* bytes of the window that are no longer held */
     int64_t done[CONFIG_MAX_LEVELS]; /* rows below this have run, or will never be seen */
-    uint8_t *bytes;                  /* [context], the window */
+    uint8_t *bytes;                  /* [held], the window from `origin` on */
     float *logits;                   /* [V], of the next byte */
 } session_stream;
 
@@ -54,6 +58,9 @@ struct session {
     arena memory;
     int streams, n_levels;
     int64_t context, keep, vocabulary;
+    int endless;
+    int64_t held;    /* bytes that a stream has room for */
+    int64_t history; /* bytes back that rows to come may embed; context when not endless */
     session_level level[CONFIG_MAX_LEVELS];
     session_stream *stream; /* [streams] */
     session_lane *lanes;    /* [SESSION_MAX_BATCH] */

@@ -2,8 +2,10 @@
  *
  * Little-endian: the header, the window's bytes, the logits of the next byte, then the rows that
  * later rows may see, in logical order whatever the rings, then XXH3-64 over all of it. The rows
- * are those of a whole window at the outermost level and of the current group below it, and of a
- * split the current row; what has not run yet is zero, so the length is fixed. */
+ * are those that the current row sees (of a whole window at the outermost level, unless it has
+ * windows, and of the current group below it), and of a split the current row; what has not run yet
+ * is zero, so the length is fixed. Of an endless stream's bytes the last `history` ones are
+ * saved. */
 #include <string.h>
 #include <xxhash.h>
 
@@ -68,8 +70,9 @@ static saved_part part_of(session *s, int level, int index, int64_t window) {
     saved_part p = {.v = &l->split, .rows = 1, .first = row, .valid = 1};
     if (index < l->n_states) {
         p.v = &l->states[index];
-        p.rows = model_sequence_rows(s->model, level);
-        p.first = shape->group ? row / shape->group * shape->group : 0;
+        p.rows = l->reach[index];
+        p.first = row_first(shape, l->rule[index], row);
+        p.first = p.first > row + 1 - p.rows ? p.first : row + 1 - p.rows;
         p.valid = row + 1 - p.first;
     }
     p.width = p.v->dim[2] * p.v->dim[3];
@@ -86,13 +89,17 @@ size_t session_save_bytes(const session *s) {
     size_t floats = (size_t)s->vocabulary;
     for (int level = 0; level < s->n_levels; level++) {
         const session_level *l = &s->level[level];
-        size_t rows = (size_t)model_sequence_rows(s->model, level);
         for (int k = 0; k < l->n_states; k++)
-            floats += rows * (size_t)(l->states[k].dim[2] * l->states[k].dim[3]);
+            floats += (size_t)l->reach[k] * (size_t)(l->states[k].dim[2] * l->states[k].dim[3]);
         if (level + 1 < s->n_levels)
             floats += (size_t)(l->split.dim[2] * l->split.dim[3]);
     }
-    return HEADER_BYTES + (size_t)s->context + 4 * floats + CHECKSUM_BYTES;
+    return HEADER_BYTES + (size_t)s->history + 4 * floats + CHECKSUM_BYTES;
+}
+
+/* Bytes of a stream's window that its saved form holds. */
+static int64_t bytes_of(const session *s, int64_t window) {
+    return window < s->history ? window : s->history;
 }
 
 /* --- saving */
@@ -135,9 +142,10 @@ octet_status session_save(session *s, int stream, void *data, size_t size, octet
         return error_set(error, OCTET_ERROR, "stream %d is unfinished after an error", stream);
     uint8_t *at = data;
     put_header(s, &at, saved->position);
-    memset(at, 0, (size_t)s->context);
-    memcpy(at, saved->bytes, (size_t)saved->window);
-    at += s->context;
+    int64_t n = bytes_of(s, saved->window);
+    memset(at, 0, (size_t)s->history);
+    memcpy(at, saved->bytes + (saved->window - saved->origin - n), (size_t)n);
+    at += s->history;
     put_floats(&at, saved->logits, s->vocabulary);
     octet_status status = OCTET_OK;
     for (int level = 0; level < s->n_levels && !status; level++) {
@@ -179,7 +187,7 @@ static octet_status check_saved(const session *s, const uint8_t *data, size_t si
     if (keep != (uint64_t)s->keep)
         return error_set(error, OCTET_WRONG_MODEL, "saved stream keeps %llu bytes, this is %lld",
                          (unsigned long long)keep, (long long)s->keep);
-    if (size != session_save_bytes(s) || read > INT64_MAX)
+    if (size != session_save_bytes(s) || read >= INT64_MAX)
         return error_set(error, OCTET_CORRUPT, "saved stream: %zu bytes at position %llu", size,
                          (unsigned long long)read);
     *position = (int64_t)read;
@@ -207,9 +215,11 @@ octet_status session_restore(session *s, int stream, const void *data, size_t si
     octet_status status = check_saved(s, data, size, &position, error);
     if (status)
         return status;
-    int64_t window = position - session_window_start(s->context, s->keep, position);
+    int64_t window = position;
+    if (!s->endless)
+        window -= session_window_start(s->context, s->keep, position);
     const uint8_t *bytes = (const uint8_t *)data + HEADER_BYTES;
-    const uint8_t *logits = bytes + s->context, *at = logits + 4 * s->vocabulary;
+    const uint8_t *logits = bytes + s->history, *at = logits + 4 * s->vocabulary;
     for (int level = 0; level < s->n_levels && !status; level++) {
         for (int k = 0; k < parts_of(s, level) && !status; k++) {
             saved_part p = part_of(s, level, k, window);
@@ -223,7 +233,8 @@ octet_status session_restore(session *s, int stream, const void *data, size_t si
     }
     restored->position = position;
     restored->window = window;
-    memcpy(restored->bytes, bytes, (size_t)s->context);
+    restored->origin = window - bytes_of(s, window);
+    memcpy(restored->bytes, bytes, (size_t)s->history);
     get_floats(&logits, restored->logits, s->vocabulary);
     for (int level = 0; level < s->n_levels; level++)
         restored->done[level] = window / s->model->shape[level].unit_bytes + 1;

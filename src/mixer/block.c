@@ -27,8 +27,10 @@ void block_stack_create(block_stack *s, params *p, const char *prefix, int n_blo
         return;
     }
     for (int i = 0; i < n_blocks && !p->error.code; i++) {
+        block_params here = *m;
+        here.mixer.rule = m->rules ? m->rules[i] : m->mixer.rule;
         snprintf(name, sizeof name, "%s.blocks.%d", prefix, i);
-        block_create(&s->blocks[i], p, name, m);
+        block_create(&s->blocks[i], p, name, &here);
     }
     norm_create(&s->last_norm, p, prefix, "last_norm", m->mixer.dim, m->norm, m->mixer.bias);
 }

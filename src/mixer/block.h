@@ -15,6 +15,7 @@ typedef struct block_params {
     mixer_params mixer;
     mlp_params mlp;
     norm_kind norm;
+    const int *rules; /* [n_blocks] of a stack: mixer.rule of each block; NULL: that of `mixer` */
 } block_params;
 
 void block_create(block *b, params *p, const char *prefix, const block_params *m);

@@ -14,17 +14,19 @@
 
 /* One tensor that a mixer carries between calls, per stream: [rows, d1, d2]; the session adds the
  * slot in front. `rows` is a ring over absolute row numbers; the session chooses its length so that
- * every row that a row of the same call may see is still there. */
+ * every row within the reach of a row of the same call is still there. */
 typedef struct mixer_state_spec {
     const char *name; /* "keys" */
     int64_t d1, d2;
     variable_layout layout;
+    int64_t reach; /* rows back, its own included, that a row may read; 0: as far as it sees */
 } mixer_state_spec;
 
 /* What a mixer is made for. */
 typedef struct mixer_params {
     int64_t dim, heads, kv_heads, head_size;
     int rope, alibi, qk_norm, bias;
+    int rule;            /* of seeing: index of level_rows.first */
     double scale;        /* of initial weights, see linear_create */
     double output_scale; /* of the output projection; 0 starts the block as the identity */
 } mixer_params;
@@ -45,6 +47,7 @@ typedef struct mixer_kind {
 /* First member of every mixer. */
 struct mixer {
     const mixer_kind *kind;
+    int rule; /* no row hangs on rows before level_rows.first[rule] */
 };
 
 /* The registered kind of that name, or NULL. */

@@ -25,6 +25,7 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
         return NULL;
     }
     a->base.kind = &mixer_attention;
+    a->base.rule = m->rule;
     a->heads = m->heads;
     a->kv_heads = m->kv_heads;
     a->head_size = m->head_size;
@@ -44,6 +45,7 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
 static void state(const mixer *m, int index, mixer_state_spec *out) {
     const attention_mixer *a = (const attention_mixer *)m;
     out->name = index == 0 ? "keys" : "values";
+    out->reach = 0;
     out->layout = index == 0 ? LAYOUT_KEYS : LAYOUT_ROWS;
     out->d1 = a->kv_heads;
     out->d2 = a->head_size;
@@ -72,17 +74,16 @@ static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *ro
         q = rope(g, q, rows->table, 0);
         k = rope(g, k, rows->table, 0);
     }
-    tensor *o;
+    tensor *o, *first = rows->first[m->rule];
     if (states) {
         tensor *keys =
             store(g, graph_variable(g, states[0]), k, rows->slot, rows->pos, rows->count);
         tensor *values =
             store(g, graph_variable(g, states[1]), v, rows->slot, rows->pos, rows->count);
-        o = attention_cached(g, q, keys, values, rows->slot, rows->pos, rows->count, rows->first,
-                             scale);
+        o = attention_cached(g, q, keys, values, rows->slot, rows->pos, rows->count, first, scale);
     } else {
         tensor *lse = NULL;
-        o = attention(g, &lse, q, k, v, rows->first, scale);
+        o = attention(g, &lse, q, k, v, first, scale);
     }
     if (a->alibi)
         o = attention_slopes(g, o);

@@ -9,15 +9,17 @@
 
 #include "graph/graph.h"
 
+#define LEVEL_MAX_RULES 16 /* of seeing, in one level: see row_rule in patch/row_plan.h */
+
 typedef struct level_rows {
     int64_t batch, rows;
     tensor *source; /* i32 [B,T,U]: symbols of the unit before this row's; -1-u: start vector u */
     tensor *place;  /* i32 [B,T]: row of the table of learned positions, or GATHER_NONE */
     tensor *parent; /* i32 [B,T]: row of the level above's split output */
-    tensor *first;  /* i32 [B,T]: first row that this row sees */
-    tensor *table;  /* f32 [B,T,D]: cos and sin of the row's position */
-    tensor *target; /* i32 [B,T]: the symbol that the row predicts, -1 for none */
-    tensor *slot, *pos, *count; /* i32 [B], with a state: see attention_cached in graph.h */
+    tensor *first[LEVEL_MAX_RULES]; /* i32 [B,T]: first row that this row sees, by rule */
+    tensor *table;                  /* f32 [B,T,D]: cos and sin of the row's position */
+    tensor *target;                 /* i32 [B,T]: the symbol that the row predicts, -1 for none */
+    tensor *slot, *pos, *count;     /* i32 [B], with a state: see attention_cached in graph.h */
 } level_rows;
 
 #endif

@@ -19,7 +19,7 @@ enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32, QUOTE_MAX = 60 };
 
 /* --- the keys ----------------------------------------------------------------------------- */
 
-typedef enum key_kind { KEY_INTEGER, KEY_REAL, KEY_FLAG, KEY_CHOICE } key_kind;
+typedef enum key_kind { KEY_INTEGER, KEY_REAL, KEY_FLAG, KEY_CHOICE, KEY_LIST } key_kind;
 
 enum { REQUIRED = 1, ABOVE_LOW = 2, BELOW_HIGH = 4 }; /* the range leaves out low, or high */
 
@@ -49,6 +49,8 @@ static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
     ROW(type, field, KEY_INTEGER, low, high, standard, rules, NULL)
 #define REAL(type, field, low, high, standard, rules)                                              \
     ROW(type, field, KEY_REAL, low, high, standard, rules, NULL)
+#define LIST(type, field, low, high, standard)                                                     \
+    ROW(type, field, KEY_LIST, low, high, standard, 0, NULL)
 #define FLAG(type, field, standard) ROW(type, field, KEY_FLAG, 0, 1, standard, 0, NULL)
 #define CHOICE(type, field, names, standard) ROW(type, field, KEY_CHOICE, 0, 0, standard, 0, names)
 
@@ -58,6 +60,7 @@ static const key MODEL_KEYS[] = {
     INTEGER(config, vocabulary, 256, 65536, 256, 0),
     FLAG(config, tied_head, 1),
     FLAG(config, zero_pad, 0),
+    FLAG(config, endless, 0),
     REAL(config, softcap, 0, 1000, 0, 0),
     REAL(config, init_scale, 0.001, 10, 1, 0),
 };
@@ -69,6 +72,9 @@ static const key LEVEL_KEYS[] = {
     INTEGER(config_level, kv_heads, 1, 256, CONFIG_DERIVED, 0),
     INTEGER(config_level, head_size, 2, 512, CONFIG_DERIVED, 0),
     INTEGER(config_level, patch, 2, 1024, 1, 0), /* read_level: required or refused */
+    INTEGER(config_level, cross_patch, 0, 1024, 0, 0),
+    LIST(config_level, window, 0, 1 << 24, 0),
+    LIST(config_level, block_local, 0, 1 << 24, 0),
     INTEGER(config_level, mlp_width, 1, 65536, CONFIG_DERIVED, 0),
     CHOICE(config_level, mlp, MLP_NAMES, MLP_RELU2),
     CHOICE(config_level, norm, NORM_NAMES, CONFIG_NORM_RMS),
@@ -113,6 +119,10 @@ static const char *const MODEL_NESTED[] = {"levels", "train", NULL};
 static const layout MODEL_LAYOUT = {MODEL_KEYS, COUNT(MODEL_KEYS), MODEL_NESTED};
 static const layout LEVEL_LAYOUT = {LEVEL_KEYS, COUNT(LEVEL_KEYS), NO_NAMES};
 static const layout TRAIN_LAYOUT = {TRAIN_KEYS, COUNT(TRAIN_KEYS), NO_NAMES};
+
+int64_t config_of_layer(const config_list *list, int64_t layer) {
+    return list->value[layer % list->n];
+}
 
 int64_t config_unit_bytes(const config *c, int level) {
     int64_t bytes = 1;
@@ -219,6 +229,9 @@ static void store_value(const key *k, void *target, double value) {
         memcpy(at, &number, sizeof number);
     } else if (k->kind == KEY_REAL) {
         memcpy(at, &value, sizeof value);
+    } else if (k->kind == KEY_LIST) {
+        config_list list = {1, {(int32_t)value}};
+        memcpy(at, &list, sizeof list);
     } else {
         int number = (int)value;
         memcpy(at, &number, sizeof number);
@@ -264,6 +277,32 @@ static octet_status read_choice(const reader *r, const char *place, const key *k
     return fail(r, place, k->name, "%s is none of %s", quote, names);
 }
 
+static octet_status read_list(const reader *r, const char *place, const key *k, const json_t *value,
+                              void *target) {
+    char name[64];
+    config_list list = {0};
+    size_t n = json_is_array(value) ? json_array_size(value) : 1;
+    if (n < 1 || n > CONFIG_MAX_LAYERS)
+        return fail(r, place, k->name, "%zu numbers are outside 1 to %d", n, CONFIG_MAX_LAYERS);
+    octet_status status = OCTET_OK;
+    for (size_t i = 0; i < n && !status; i++) {
+        int64_t number = 0;
+        key one = *k;
+        one.kind = KEY_INTEGER;
+        one.offset = 0;
+        if (json_is_array(value)) {
+            snprintf(name, sizeof name, "%s[%zu]", k->name, i);
+            one.name = name;
+        }
+        const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
+        status = read_number(r, place, &one, item, &number);
+        list.value[list.n++] = (int32_t)number;
+    }
+    if (!status)
+        memcpy((char *)target + k->offset, &list, sizeof list);
+    return status;
+}
+
 static octet_status read_value(const reader *r, const char *place, const key *k,
                                const json_t *value, void *target) {
     switch (k->kind) {
@@ -277,6 +316,8 @@ static octet_status read_value(const reader *r, const char *place, const key *k,
         return OCTET_OK;
     case KEY_CHOICE:
         return read_choice(r, place, k, value, target);
+    case KEY_LIST:
+        return read_list(r, place, k, value, target);
     }
     return OCTET_OK;
 }
@@ -472,6 +513,18 @@ static void write_text(writer *w, const char *text) {
     w->used += n;
 }
 
+static void write_list(writer *w, const void *at) {
+    char text[32];
+    config_list list;
+    memcpy(&list, at, sizeof list);
+    write_text(w, list.n == 1 ? "" : "[");
+    for (int32_t i = 0; i < list.n; i++) {
+        snprintf(text, sizeof text, "%s%" PRId32, i ? ", " : "", list.value[i]);
+        write_text(w, text);
+    }
+    write_text(w, list.n == 1 ? "" : "]");
+}
+
 static void write_value(writer *w, const key *k, const void *source) {
     const char *at = (const char *)source + k->offset;
     int64_t integer;
@@ -498,6 +551,9 @@ static void write_value(writer *w, const key *k, const void *source) {
         write_text(w, "\"");
         write_text(w, k->choices[number]);
         write_text(w, "\"");
+        break;
+    case KEY_LIST:
+        write_list(w, at);
         break;
     }
 }

@@ -11,6 +11,13 @@
 #include "base/error.h"
 
 #define CONFIG_MAX_LEVELS 8
+#define CONFIG_MAX_LAYERS 256
+
+/* A number for each layer of a level. JSON: a number, or an array of at most as many as there are
+ * layers, which repeats. Kept as the shortest list that repeats to the same. */
+typedef struct config_list {
+    int32_t n, value[CONFIG_MAX_LAYERS];
+} config_list;
 
 typedef enum config_positions {
     POSITIONS_LEARNED,
@@ -37,11 +44,18 @@ typedef struct config_level {
         head_size; /* "head_size": even, 2 to 512; default dim / heads, which must then be whole */
     int64_t patch; /* "patch": units of the next level in one of this, 2 to 1,024; required except
                       at the last level, where it is refused and kept as 1 */
-    int64_t mlp_width; /* "mlp_width": hidden width, 1 to 65,536; default 4 dim (swiglu: 8/3 dim,
-                          rounded up to a multiple of 16) */
-    config_mlp mlp;    /* "mlp"; default "relu2" */
-    config_norm norm;  /* "norm": "rms" (default) or "layer" */
-    int bias;          /* "bias": biases in linear layers and layer norms; default false */
+    int64_t mlp_width;   /* "mlp_width": hidden width, 1 to 65,536; default 4 dim (swiglu: 8/3 dim,
+                            rounded up to a multiple of 16) */
+    int64_t cross_patch; /* "cross_patch": rows of the groups before its own that a row sees, 0 (the
+                            default) to the group's size; 0 at the outermost level. Rotary positions
+                            then run on through the window instead of starting in every group */
+    config_list window;  /* "window": rows that attention sees, its own included; 0: all (default);
+                            up to 2^24 */
+    config_list block_local; /* "block_local": rows are cut into blocks at multiples of this, and a
+                                row sees its own block only; 0: not (default); up to 2^24 */
+    config_mlp mlp;          /* "mlp"; default "relu2" */
+    config_norm norm;        /* "norm": "rms" (default) or "layer" */
+    int bias;                /* "bias": biases in linear layers and layer norms; default false */
     config_positions positions; /* "positions": "learned", "rope" (default), "none", "alibi" */
     double rope_base;           /* "rope_base": 10000; above 1, at most 1e9 */
     double rope_scale; /* "rope_scale": rotary positions are divided by it; 1 (default) to 1e6 */
@@ -83,6 +97,9 @@ typedef struct config {
     int tied_head; /* "tied_head": the head is the byte embedding of the last level; default true */
     int zero_pad;  /* "zero_pad": start with symbol 0, as the paper's listing, instead of trained
                       start  vectors; default false */
+    int endless;   /* "endless": a stream goes on past the context instead of starting anew;
+                      default false. The outermost level then has windows (or blocks) in every
+                      layer and no learned positions */
     double softcap;    /* "softcap": logits become c tanh(z / c); 0 none (default) */
     double init_scale; /* "init_scale": standard deviation of matrices is init_scale / sqrt(inputs),
                           cut at 3; default 1; 0.001 to 10 */
@@ -90,6 +107,9 @@ typedef struct config {
     config_level level[CONFIG_MAX_LEVELS];
     config_train train;
 } config;
+
+/* The list's number for a layer. */
+int64_t config_of_layer(const config_list *list, int64_t layer);
 
 /* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
 int64_t config_unit_bytes(const config *c, int level);

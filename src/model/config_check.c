@@ -5,6 +5,9 @@
 #include "model/config_check.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+#include "mixer/rows.h"
 
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 40;
 
@@ -31,6 +34,76 @@ static octet_status check_heads(config_level *l, int s, const char *name, octet_
         return error_set(error, OCTET_ERROR,
                          "%s: levels[%d].head_size: %" PRId64 " is odd, an even number is needed",
                          name, s, l->head_size);
+    return OCTET_OK;
+}
+
+/* Refuses more numbers than layers, and keeps the shortest list that gives every layer the same. */
+static octet_status check_list(config_list *list, const char *key, int64_t layers, int s,
+                               const char *name, octet_error *error) {
+    int32_t shortest = 1;
+    if (list->n > 1 && list->n > layers)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].%s: %" PRId32 " numbers for %" PRId64 " layers", name, s,
+                         key, list->n, layers);
+    for (int64_t i = 0; i < layers && shortest < list->n; i++)
+        if (config_of_layer(list, i) != list->value[i % shortest]) {
+            shortest++;
+            i = -1;
+        }
+    memset(list->value + shortest, 0, (size_t)(list->n - shortest) * sizeof *list->value);
+    list->n = shortest;
+    return OCTET_OK;
+}
+
+/* Layers with equal rules of seeing share an input. */
+static int count_rules(const config_level *l) {
+    int n = 0;
+    for (int64_t i = 0; i < l->layers; i++) {
+        int64_t k = 0;
+        while (config_of_layer(&l->window, k) != config_of_layer(&l->window, i) ||
+               config_of_layer(&l->block_local, k) != config_of_layer(&l->block_local, i))
+            k++;
+        n += k == i;
+    }
+    return n;
+}
+
+static octet_status check_seeing(config *c, int s, const char *name, octet_error *error) {
+    config_level *l = &c->level[s];
+    int64_t group = s ? c->level[s - 1].patch : 0;
+    if (l->cross_patch > group)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].cross_patch: %" PRId64 " is more than the %" PRId64
+                         " rows of a group%s",
+                         name, s, l->cross_patch, group, s ? "" : " (this level has no groups)");
+    octet_status status = check_list(&l->window, "window", l->layers, s, name, error);
+    if (!status)
+        status = check_list(&l->block_local, "block_local", l->layers, s, name, error);
+    if (!status && count_rules(l) > LEVEL_MAX_RULES)
+        status =
+            error_set(error, OCTET_ERROR,
+                      "%s: levels[%d].window: %d different pairs of window and block_local are "
+                      "more than %d",
+                      name, s, count_rules(l), LEVEL_MAX_RULES);
+    return status;
+}
+
+/* What would tie a row of the outermost level to the beginning of the stream. The levels below see
+ * little more than their group. */
+static octet_status check_endless(const config *c, const char *name, octet_error *error) {
+    const config_level *l = &c->level[0];
+    if (!c->endless)
+        return OCTET_OK;
+    if (l->positions == POSITIONS_LEARNED)
+        return error_set(error, OCTET_ERROR,
+                         "%s: endless: levels[0].positions is \"learned\": a table has an end",
+                         name);
+    for (int64_t i = 0; i < l->layers; i++)
+        if (!config_of_layer(&l->window, i) && !config_of_layer(&l->block_local, i))
+            return error_set(error, OCTET_ERROR,
+                             "%s: endless: levels[0].window is 0 for layer %" PRId64
+                             ": without a window or block_local it sees all rows before it",
+                             name, i);
     return OCTET_OK;
 }
 
@@ -137,6 +210,10 @@ octet_status config_check(config *c, const char *name, octet_error *error) {
     octet_status status = OCTET_OK;
     for (int s = c->n_levels - 1; s >= 0 && !status; s--)
         status = check_level(c, s, name, error);
+    for (int s = 0; s < c->n_levels && !status; s++)
+        status = check_seeing(c, s, name, error);
+    if (!status)
+        status = check_endless(c, name, error);
     if (!status)
         status = check_context(c, name, error);
     if (!status)

@@ -10,8 +10,10 @@
 void model_destroy(model **m) {
     if (!m || !*m)
         return;
-    for (int s = 0; s < CONFIG_MAX_LEVELS; s++)
+    for (int s = 0; s < CONFIG_MAX_LEVELS; s++) {
         free((*m)->table[s]);
+        free((*m)->turns[s]);
+    }
     params_finish(&(*m)->params);
     free((*m)->text);
     free(*m);
@@ -31,13 +33,20 @@ const block_stack *model_stack(const model *m, int level) {
     return level + 1 < m->config.n_levels ? &m->global[level].stack : &m->local.stack;
 }
 
+int64_t model_first_row(const model *m, int level, int64_t row) {
+    const block_stack *stack = model_stack(m, level);
+    for (int i = stack->n_blocks; i-- > 0;)
+        row = row_first(&m->shape[level], &m->shape[level].rule[stack->blocks[i].mixer->rule], row);
+    return row;
+}
+
 static unary_kind activation_of(config_mlp mlp) {
     static const unary_kind kinds[] = {UNARY_RELU, UNARY_RELU2, UNARY_GELU, UNARY_GELU_TANH,
                                        UNARY_SILU};
     return kinds[mlp];
 }
 
-static block_params block_params_of(const config *c, const config_level *l) {
+static block_params block_params_of(const config *c, const config_level *l, const int *rules) {
     double out = l->zero_init ? 0 : c->init_scale;
     block_params b = {
         .kind = mixer_find("attention"),
@@ -59,6 +68,7 @@ static block_params block_params_of(const config *c, const config_level *l) {
                 .scale = c->init_scale,
                 .down_scale = out},
         .norm = l->norm == CONFIG_NORM_RMS ? NORM_RMS : NORM_LAYER,
+        .rules = rules,
     };
     return b;
 }
@@ -71,12 +81,43 @@ static void shape_of(level_shape *shape, const config *c, int level) {
     shape->rope_base = l->rope_base;
     shape->rope_scale = l->rope_scale;
     shape->zero_start = c->zero_pad;
+    shape->cross = l->cross_patch;
+}
+
+/* The level's rules of seeing, each once, and in rules[] which one each layer has. */
+static void find_rules(level_shape *shape, const config_level *l, int rules[CONFIG_MAX_LAYERS]) {
+    for (int64_t i = 0; i < l->layers; i++) {
+        const row_rule wanted = {config_of_layer(&l->window, i),
+                                 config_of_layer(&l->block_local, i)};
+        int k = 0;
+        while (k < shape->n_rules &&
+               (shape->rule[k].window != wanted.window || shape->rule[k].block != wanted.block))
+            k++;
+        if (k == shape->n_rules)
+            shape->rule[shape->n_rules++] = wanted;
+        rules[i] = k;
+    }
+}
+
+/* Places begin anew in every group, so a row that sees rows of other groups needs positions that
+ * run on, and so does a level without end. */
+static octet_status create_positions(model *m, int level, octet_error *error) {
+    level_shape *shape = &m->shape[level];
+    if (!shape->table_dim)
+        return OCTET_OK;
+    if (!shape->cross && (level || !m->config.endless))
+        return row_table_create(&m->table[level], shape, model_sequence_rows(m, level), error);
+    octet_status status = row_turns_create(&m->turns[level], shape, error);
+    shape->turns = m->turns[level];
+    return status;
 }
 
 static void create_level(model *m, int level) {
     const config *c = &m->config;
     const config_level *l = &c->level[level];
+    int rules[CONFIG_MAX_LAYERS];
     char prefix[32];
+    find_rules(&m->shape[level], l, rules);
     snprintf(prefix, sizeof prefix, "levels.%d", level);
     embedder_params e = {
         .dim = l->dim,
@@ -87,10 +128,10 @@ static void create_level(model *m, int level) {
         .spread = EMBED_SPREAD,
     };
     if (level + 1 < c->n_levels) {
-        global_params p = {e, block_params_of(c, l), (int)l->layers, l->patch, l[1].dim};
+        global_params p = {e, block_params_of(c, l, rules), (int)l->layers, l->patch, l[1].dim};
         global_create(&m->global[level], &m->params, prefix, &p);
     } else {
-        local_params p = {e, block_params_of(c, l), (int)l->layers, c->tied_head,
+        local_params p = {e, block_params_of(c, l, rules), (int)l->layers, c->tied_head,
                           (float)c->softcap};
         local_create(&m->local, &m->params, prefix, &p);
     }
@@ -114,8 +155,8 @@ octet_status model_create(model **out, backend *b, const config *c, octet_error 
         create_level(m, s);
         if (m->params.error.code)
             status = error_set(error, m->params.error.code, "%s", m->params.error.text);
-        else if (m->shape[s].table_dim)
-            status = row_table_create(&m->table[s], &m->shape[s], model_sequence_rows(m, s), error);
+        else
+            status = create_positions(m, s, error);
     }
     if (status)
         model_destroy(&m);
@@ -131,7 +172,8 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
     out->batch = batch;
     out->rows = rows;
     out->source = graph_input(g, "source", DTYPE_I32, 3, dim);
-    out->first = graph_input(g, "first", DTYPE_I32, 2, dim);
+    for (int i = 0; i < shape->n_rules; i++)
+        out->first[i] = graph_input(g, "first", DTYPE_I32, 2, dim);
     if (m->config.level[level].positions == POSITIONS_LEARNED)
         out->place = graph_input(g, "place", DTYPE_I32, 2, dim);
     if (level)
@@ -149,8 +191,8 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
 octet_status model_rows_upload(program *p, const level_rows *rows, const row_arrays *a,
                                octet_error *error) {
     octet_status status = program_upload(p, rows->source, a->source, error);
-    if (!status)
-        status = program_upload(p, rows->first, a->first, error);
+    for (int i = 0; i < LEVEL_MAX_RULES && rows->first[i] && !status; i++)
+        status = program_upload(p, rows->first[i], a->first[i], error);
     if (!status && rows->place)
         status = program_upload(p, rows->place, a->place, error);
     if (!status && rows->parent)

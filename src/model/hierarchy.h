@@ -20,8 +20,9 @@ typedef struct model {
     local_level local;
     level_shape shape[CONFIG_MAX_LEVELS];
     float *table[CONFIG_MAX_LEVELS]; /* rotary tables, [rows of a sequence][head size]; or NULL */
-    char fingerprint[33];            /* "" until checkpoint_load or checkpoint_fingerprint */
-    char *text;                      /* normalised configuration */
+    uint64_t *turns[CONFIG_MAX_LEVELS]; /* of levels whose rotary positions run on; or NULL */
+    char fingerprint[33];               /* "" until checkpoint_load or checkpoint_fingerprint */
+    char *text;                         /* normalised configuration */
 } model;
 
 /* Weights are zero until params_reset or a checkpoint fills them. */
@@ -34,6 +35,10 @@ const block_stack *model_stack(const model *m, int level);
 /* Rows in a whole window, and in one sequence, of a level. */
 int64_t model_window_rows(const model *m, int level);
 int64_t model_sequence_rows(const model *m, int level);
+
+/* The first row of a level that must have run, and all from there on, for row `row` and all after
+ * it to come out right: what lies before is not seen, at any depth. */
+int64_t model_first_row(const model *m, int level, int64_t row);
 
 /* Adds the input tensors of a level's row plan for [batch, rows]. with_state adds slot, pos and
  * count. */

@@ -11,7 +11,7 @@ void row_arrays_finish(row_arrays *a) {
     free(a->source);
     free(a->place);
     free(a->parent);
-    free(a->first);
+    free(a->first[0]);
     free(a->table);
     memset(a, 0, sizeof *a);
 }
@@ -25,9 +25,12 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
     a->source = calloc(n * (size_t)shape->unit_bytes, sizeof *a->source);
     a->place = calloc(n, sizeof *a->place);
     a->parent = calloc(n, sizeof *a->parent);
-    a->first = calloc(n, sizeof *a->first);
+    size_t n_first = shape->n_rules > 1 ? (size_t)shape->n_rules : 1;
+    a->first[0] = calloc(n * n_first, sizeof **a->first);
+    for (size_t i = 1; i < n_first && a->first[0]; i++)
+        a->first[i] = a->first[0] + i * n;
     a->table = calloc(n * (size_t)(shape->table_dim + 1), sizeof *a->table);
-    if (a->source && a->place && a->parent && a->first && a->table)
+    if (a->source && a->place && a->parent && a->first[0] && a->table)
         return OCTET_OK;
     row_arrays_finish(a);
     return error_memory(error, "row plan", (double)n * (double)(shape->unit_bytes + 4) * 4);
@@ -51,26 +54,77 @@ octet_status row_table_create(float **table, const level_shape *shape, int64_t n
     return OCTET_OK;
 }
 
+octet_status row_turns_create(uint64_t **turns, const level_shape *shape, octet_error *error) {
+    const double full = 0x1.45f306dc9c883p+61; /* 2^64 / (2 pi) */
+    int64_t half = shape->table_dim / 2;
+    *turns = calloc((size_t)half + 1, sizeof **turns);
+    if (!*turns)
+        return error_memory(error, "rotary turns", (double)half * 8);
+    for (int64_t i = 0; i < half; i++)
+        (*turns)[i] = (uint64_t)(exact_pow(shape->rope_base, -(double)i / (double)half) /
+                                 shape->rope_scale * full);
+    return OCTET_OK;
+}
+
+void row_turn(float *out, const uint64_t *turns, int64_t half, int64_t n) {
+    const double radians = 0x1.921fb54442d18p-62; /* 2 pi / 2^64 */
+    for (int64_t i = 0; i < half; i++) {
+        double sine, cosine;
+        int64_t turn = (int64_t)((uint64_t)n * turns[i]); /* from -half a turn to half a turn */
+        exact_sincos((double)turn * radians, &sine, &cosine);
+        out[i] = (float)cosine;
+        out[half + i] = (float)sine;
+    }
+}
+
 static int64_t place_in_group(const level_shape *shape, int64_t n) {
     return shape->group ? n % shape->group : n;
 }
 
-void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
-                     const uint8_t *bytes) {
+int64_t row_first(const level_shape *shape, const row_rule *rule, int64_t n) {
+    int64_t first = shape->group ? n - place_in_group(shape, n) - shape->cross : 0;
+    int64_t window = rule->window ? n - rule->window + 1 : 0;
+    int64_t block = rule->block ? n - n % rule->block : 0;
+    first = window > first ? window : first;
+    first = block > first ? block : first;
+    return first > 0 ? first : 0;
+}
+
+int64_t row_reach(const level_shape *shape, const row_rule *rule) {
+    int64_t reach = shape->group ? shape->group + shape->cross : INT64_MAX;
+    reach = rule->window && rule->window < reach ? rule->window : reach;
+    return rule->block && rule->block < reach ? rule->block : reach;
+}
+
+/* The bytes begin with byte `origin` of the stream. */
+static void fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
+                        const uint8_t *bytes, int64_t origin) {
     int64_t unit = shape->unit_bytes;
     int32_t *source = a->source + (b * a->rows + t) * unit;
     int starts = place_in_group(shape, n) == 0;
     for (int64_t u = 0; u < unit; u++) {
         int32_t start = shape->zero_start ? 0 : (int32_t)(-1 - u);
-        source[u] = starts ? start : bytes[(n - 1) * unit + u];
+        source[u] = starts ? start : bytes[(n - 1) * unit + u - origin];
     }
+}
+
+void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
+                     const uint8_t *bytes) {
+    fill_source(a, shape, b, t, n, bytes, 0);
 }
 
 void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
               const uint8_t *bytes, int64_t parent_base, const float *table) {
+    const row_stream stream = {bytes, 0, 0, table};
+    row_fill_stream(a, shape, b, t, n, parent_base, &stream);
+}
+
+void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
+                     int64_t parent_base, const row_stream *stream) {
     int64_t at = b * a->rows + t, place = place_in_group(shape, n);
-    row_fill_source(a, shape, b, t, n, bytes);
-    a->first[at] = (int32_t)(n - place);
+    fill_source(a, shape, b, t, n, stream->bytes, stream->origin);
+    for (int i = 0; i < shape->n_rules; i++)
+        a->first[i][at] = (int32_t)(row_first(shape, &shape->rule[i], n) - stream->base);
     a->parent[at] = (int32_t)(parent_base + place);
     /* The outermost level's positions belong to the unit that is embedded; inside a group they
      * belong to the row. */
@@ -78,8 +132,11 @@ void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int
         a->place[at] = (int32_t)place;
     else
         a->place[at] = n == 0 ? GATHER_NONE : (int32_t)(n - 1);
-    if (shape->table_dim)
-        memcpy(a->table + at * shape->table_dim, table + place * shape->table_dim,
+    float *table = a->table + at * shape->table_dim;
+    if (shape->turns)
+        row_turn(table, shape->turns, shape->table_dim / 2, n);
+    else if (shape->table_dim)
+        memcpy(table, stream->table + place * shape->table_dim,
                (size_t)shape->table_dim * sizeof *table);
 }
 
@@ -87,7 +144,8 @@ void row_fill_padding(row_arrays *a, const level_shape *shape, int64_t b, int64_
     int64_t at = b * a->rows + t;
     for (int64_t u = 0; u < shape->unit_bytes; u++)
         a->source[at * shape->unit_bytes + u] = GATHER_NONE;
-    a->first[at] = (int32_t)pos;
+    for (int i = 0; i < LEVEL_MAX_RULES && a->first[i]; i++)
+        a->first[i][at] = (int32_t)pos;
     a->parent[at] = GATHER_NONE;
     a->place[at] = GATHER_NONE;
 }

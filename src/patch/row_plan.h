@@ -10,6 +10,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "mixer/rows.h"
+
+/* What a row sees of its sequence; layers with equal rules share an input. 0: no limit. */
+typedef struct row_rule {
+    int64_t window; /* so many rows, its own included */
+    int64_t block;  /* rows from the last multiple of this on */
+} row_rule;
 
 /* What the plan of a level hangs on. */
 typedef struct level_shape {
@@ -17,14 +24,28 @@ typedef struct level_shape {
     int64_t group;      /* units in one unit of the level above; 0 at the outermost level */
     int64_t table_dim;  /* head size for rotary tables; 0 for none */
     double rope_base;
-    double rope_scale; /* positions are divided by it */
-    int zero_start;    /* starts are symbol 0 instead of start vectors */
+    double rope_scale;     /* positions are divided by it */
+    int zero_start;        /* starts are symbol 0 instead of start vectors */
+    int64_t cross;         /* rows of the groups before its own that a row sees */
+    const uint64_t *turns; /* [table_dim / 2]: rotary positions run on, see row_turns_create; or
+                              NULL: they are places, and come from a table */
+    row_rule rule[LEVEL_MAX_RULES];
+    int n_rules;
 } level_shape;
+
+/* The rows of one stream for row_fill_stream. Row numbers have 64 bits; what goes into the graph
+ * has 32, so `base`, a multiple of what rings and tiles divide, is taken off. */
+typedef struct row_stream {
+    const uint8_t *bytes; /* those from byte `origin` of the stream on */
+    int64_t origin, base;
+    const float *table; /* as row_fill */
+} row_stream;
 
 /* Host copies of the tensors of level_rows for B x T rows; absent ones are NULL. */
 typedef struct row_arrays {
     int64_t batch, rows;
-    int32_t *source, *place, *parent, *first;
+    int32_t *source, *place, *parent;
+    int32_t *first[LEVEL_MAX_RULES]; /* in one piece of memory, that of first[0] */
     float *table;
 } row_arrays;
 
@@ -38,17 +59,35 @@ void row_arrays_finish(row_arrays *a);
 octet_status row_table_create(float **table, const level_shape *shape, int64_t n,
                               octet_error *error);
 
+/* Rotary positions that run on without end: pair i turns by turns[i] 2^-64 of a full turn a row, so
+ * row n stands at the turn n turns[i] mod 2^64, an integer that is exact for any n. *turns is
+ * malloc'd. */
+octet_status row_turns_create(uint64_t **turns, const level_shape *shape, octet_error *error);
+
+/* cos[D/2] and sin[D/2] of row n by turns[D/2]; in double by the exact functions, rounded once. */
+void row_turn(float *out, const uint64_t *turns, int64_t half, int64_t n);
+
+/* The first row of the stream that row n sees under the rule; it never falls with n. */
+int64_t row_first(const level_shape *shape, const row_rule *rule, int64_t n);
+
+/* The most rows that a row sees under the rule, its own included; INT64_MAX without a limit. */
+int64_t row_reach(const level_shape *shape, const row_rule *rule);
+
 /* Fills entry (b, t) for row n of a window that holds `bytes` (those of unit n - 1 must be there).
  * parent_base: index of the split output of slice 0 of the row's parent. table: of
  * row_table_create. */
 void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
               const uint8_t *bytes, int64_t parent_base, const float *table);
 
+/* row_fill for a stream whose first bytes may be gone. */
+void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
+                     int64_t parent_base, const row_stream *stream);
+
 /* Of row_fill only the source: what changes when the same rows see other bytes. */
 void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
                      const uint8_t *bytes);
 
-/* Fills entry (b, t) for a padding row. */
+/* Fills entry (b, t) for a padding row; pos: its row less the base. */
 void row_fill_padding(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t pos);
 
 #endif
