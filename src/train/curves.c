@@ -1,29 +1,26 @@
 /* curves.c: see curves.h.
  *
  * Read every sample, smooth, thin out, then write the picture front to back: frame and ticks, the
- * faint steps, the two lines, the legend. Positions are in pixels of an 860 x 460 picture with one
- * decimal. */
+ * faint steps, the two lines, the legend. */
 #include "train/curves.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/svg.h"
 
 #define LINE_BYTES 1024 /* longer lines are none of ours */
 
-enum { WIDTH = 860, HEIGHT = 460, LEFT = 64, RIGHT = 790, TOP = 72, BOTTOM = 400 };
 enum {
     MOST_EACH = 400,     /* steps drawn one by one; more become a band of ... */
     BUCKETS = 200,       /* ... so many parts */
     SMOOTH_POINTS = 300, /* of the smoothed line */
     VALID_POINTS = 200,  /* of the validation line */
-    MOST_DOTS = 60,      /* validations drawn as dots too */
-    MOST_TICKS = 12
+    MOST_DOTS = 60       /* validations drawn as dots too */
 };
 
 /* One line of the log. */
@@ -39,14 +36,10 @@ typedef struct series {
     size_t n, capacity;
 } series;
 
-typedef struct range {
-    double low, high;
-} range;
-
 typedef struct curves {
     series steps, valid;
     double bytes;
-    range x, y;   /* of the axes */
+    svg_axes axes;
     int by_steps; /* the log does not tell bytes: x is steps */
 } curves;
 
@@ -137,7 +130,7 @@ static double x_of(const curves *c, const sample *s) {
     return c->by_steps ? (double)s->step : s->bytes;
 }
 
-static void include(range *r, double value) {
+static void include(svg_range *r, double value) {
     r->low = value < r->low ? value : r->low;
     r->high = value > r->high ? value : r->high;
 }
@@ -146,99 +139,25 @@ static void include(range *r, double value) {
  * where the smoothed course stands after 5% of the run; what lies above is cut off. */
 static void choose_ranges(curves *c) {
     const series *s = &c->steps, *v = &c->valid;
-    range y = {INFINITY, -INFINITY};
+    svg_range y = {INFINITY, -INFINITY}, *x = &c->axes.x;
     c->by_steps = c->bytes <= 0;
-    c->x = (range){0, 0};
+    *x = (svg_range){0, 0};
     for (size_t i = 0; i < s->n; i++) {
-        include(&c->x, x_of(c, &s->list[i]));
+        include(x, x_of(c, &s->list[i]));
         y.low = s->list[i].bpb < y.low ? s->list[i].bpb : y.low;
         if (i >= s->n / 20)
             include(&y, s->list[i].smooth);
     }
     for (size_t i = 0; i < v->n; i++) {
-        include(&c->x, x_of(c, &v->list[i]));
+        include(x, x_of(c, &v->list[i]));
         include(&y, v->list[i].bpb);
     }
-    double margin = 0.04 * (y.high - y.low);
-    margin = margin > 0.02 ? margin : 0.02;
-    c->y = (range){y.low > margin ? y.low - margin : 0, y.high + margin};
-    if (c->x.high <= 0)
-        c->x.high = 1;
-}
-
-/* The least of 1, 2, 5 times a power of ten that makes at most `most` steps of the range. */
-static double tick_step(const range *r, int most) {
-    double wanted = (r->high - r->low) / most, power = pow(10, floor(log10(wanted)));
-    double digit = wanted / power;
-    return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-}
-
-static double x_pixel(const curves *c, double x) {
-    return LEFT + (RIGHT - LEFT) * (x - c->x.low) / (c->x.high - c->x.low);
-}
-
-static double y_pixel(const curves *c, double y) {
-    double pixel = BOTTOM - (BOTTOM - TOP) * (y - c->y.low) / (c->y.high - c->y.low);
-    return pixel > -1000 ? pixel : -1000; /* far above the frame is as good as farther */
+    c->axes.y = svg_margin(y);
+    if (x->high <= 0)
+        x->high = 1;
 }
 
 /* --- writing */
-
-/* The picture being written, by way of a buffer; status is sticky. */
-typedef struct drawing {
-    file_writer *writer;
-    octet_status status;
-    octet_error *error;
-    size_t n;
-    char buffer[4096];
-} drawing;
-
-static void flush(drawing *d) {
-    if (!d->status && d->n)
-        d->status = file_writer_write(d->writer, d->buffer, d->n, d->error);
-    d->n = 0;
-}
-
-static void put(drawing *d, const char *format, ...) ERROR_FORMAT(2, 3);
-
-static void put(drawing *d, const char *format, ...) {
-    char text[2048]; /* more than any one piece */
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= sizeof text) {
-        d->status = error_set(d->error, OCTET_ERROR, "curves: a piece of %d bytes", n);
-        return;
-    }
-    if (d->n + (size_t)n > sizeof d->buffer)
-        flush(d);
-    memcpy(d->buffer + d->n, text, (size_t)n);
-    d->n += (size_t)n;
-}
-
-static void put_head(drawing *d) {
-    put(d,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
-        "height=\"%d\" font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', "
-        "sans-serif\" font-size=\"12\">\n<title>Bits per byte during training</title>\n",
-        WIDTH, HEIGHT, WIDTH, HEIGHT);
-    put(d,
-        "<style>\n"
-        ".paper{fill:#ffffff} .text{fill:#1f2328} .dim{fill:#656d76} .grid{stroke:#e4e7eb}\n"
-        ".axis{stroke:#9aa1a9} .line{fill:none;stroke-linejoin:round;stroke-linecap:round}\n"
-        ".each{stroke:#2f6fdb;opacity:.35} .band{fill:#2f6fdb;opacity:.16} .train{stroke:#2f6fdb}\n"
-        ".valid{stroke:#d9480f} .dot{fill:#d9480f;stroke:#ffffff} .trained{fill:#2f6fdb}\n"
-        ".validated{fill:#d9480f}\n"
-        "@media (prefers-color-scheme: dark) {\n"
-        ".paper{fill:#15181c} .text{fill:#e6e8eb} .dim{fill:#9aa3ad} .grid{stroke:#2a2f36}\n"
-        ".axis{stroke:#5b636d} .each{stroke:#6ea8ff} .band{fill:#6ea8ff;opacity:.20} "
-        ".train{stroke:#6ea8ff}\n"
-        ".valid{stroke:#ff9559} .dot{fill:#ff9559;stroke:#15181c} .trained{fill:#6ea8ff}\n"
-        ".validated{fill:#ff9559}\n"
-        "}\n</style>\n");
-    put(d, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", WIDTH, HEIGHT);
-}
 
 /* What bytes are counted in on the axis. */
 static double unit_of(double bytes, const char **name) {
@@ -251,35 +170,19 @@ static double unit_of(double bytes, const char **name) {
     return unit;
 }
 
-static void put_axes(drawing *d, const curves *c) {
+static void put_axes(svg *d, const curves *c) {
     const char *name;
-    double unit = unit_of(c->x.high, &name), step = tick_step(&c->y, 7);
-    int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
-    for (double y = ceil(c->y.low / step) * step; y <= c->y.high; y += step) {
-        double at = y_pixel(c, y);
-        put(d, "<path class=\"grid\" d=\"M%d %.1fH%d\"/>", LEFT, at, RIGHT);
-        put(d, "<text class=\"dim\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>\n",
-            LEFT - 10, at + 4, decimals, y);
-    }
-    const range scaled = {0, c->x.high / unit};
-    step = tick_step(&scaled, MOST_TICKS - 3);
-    for (int i = 0; i <= MOST_TICKS && i * step <= scaled.high * 1.000001; i++) {
-        double at = x_pixel(c, i * step * unit);
-        put(d, "<path class=\"axis\" d=\"M%.1f %dv5\"/>", at, BOTTOM);
-        put(d, "<text class=\"dim\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.10g</text>\n", at,
-            BOTTOM + 20, i * step);
-    }
-    put(d, "<path class=\"axis\" d=\"M%d %dH%d\"/>\n", LEFT, BOTTOM, RIGHT);
-    put(d, "<text class=\"dim\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + RIGHT) / 2,
-        BOTTOM + 44);
+    double unit = unit_of(c->axes.x.high, &name);
+    svg_y_axis(d, &c->axes);
+    svg_x_axis(d, &c->axes, unit, 0);
     if (c->by_steps)
-        put(d, unit > 1 ? "steps (%.0f)</text>\n" : "steps</text>\n", unit);
+        svg_put(d, unit > 1 ? "steps (%.0f)</text>\n" : "steps</text>\n", unit);
     else
-        put(d, "%s trained on</text>\n", name);
+        svg_put(d, "%s trained on</text>\n", name);
 }
 
-static void put_point(drawing *d, const curves *c, const sample *s, double bpb, int first) {
-    put(d, "%s%.1f %.1f", first ? "" : "L", x_pixel(c, x_of(c, s)), y_pixel(c, bpb));
+static void put_point(svg *d, const curves *c, const sample *s, double bpb, int first) {
+    svg_put(d, "%s%.1f %.1f", first ? "" : "L", svg_x(&c->axes, x_of(c, s)), svg_y(&c->axes, bpb));
 }
 
 /* The lowest and the highest step of part b of BUCKETS equal parts, so that no spike is lost. */
@@ -293,17 +196,17 @@ static void extremes(const series *s, size_t b, size_t *low, size_t *high) {
 }
 
 /* Every step: a line while there are few, else the band that they fill. */
-static void put_each(drawing *d, const curves *c) {
+static void put_each(svg *d, const curves *c) {
     const series *s = &c->steps;
     size_t low, high;
     if (s->n <= MOST_EACH) {
-        put(d, "<path class=\"line each\" d=\"M");
+        svg_put(d, "<path class=\"line each\" d=\"M");
         for (size_t i = 0; i < s->n; i++)
             put_point(d, c, &s->list[i], s->list[i].bpb, i == 0);
-        put(d, "\"/>\n");
+        svg_put(d, "\"/>\n");
         return;
     }
-    put(d, "<path class=\"band\" d=\"M");
+    svg_put(d, "<path class=\"band\" d=\"M");
     for (size_t b = 0; b < BUCKETS; b++) {
         extremes(s, b, &low, &high);
         put_point(d, c, &s->list[high], s->list[high].bpb, b == 0);
@@ -312,7 +215,7 @@ static void put_each(drawing *d, const curves *c) {
         extremes(s, b, &low, &high);
         put_point(d, c, &s->list[low], s->list[low].bpb, 0);
     }
-    put(d, "Z\"/>\n");
+    svg_put(d, "Z\"/>\n");
 }
 
 /* The k-th of n points when at most `most` are kept: evenly, the first and the last among them. */
@@ -320,46 +223,46 @@ static size_t kept_index(size_t k, size_t kept, size_t n) {
     return kept > 1 ? k * (n - 1) / (kept - 1) : 0;
 }
 
-static void put_line(drawing *d, const curves *c, const series *s, size_t most, const char *kind) {
+static void put_line(svg *d, const curves *c, const series *s, size_t most, const char *kind) {
     size_t kept = s->n < most ? s->n : most;
     if (!s->n)
         return;
-    put(d, "<path class=\"line %s\" stroke-width=\"2\" d=\"M", kind);
+    svg_put(d, "<path class=\"line %s\" stroke-width=\"2\" d=\"M", kind);
     for (size_t k = 0; k < kept; k++) {
         const sample *at = &s->list[kept_index(k, kept, s->n)];
         put_point(d, c, at, at->smooth, k == 0);
     }
-    put(d, "\"/>\n");
+    svg_put(d, "\"/>\n");
 }
 
-static void put_dots(drawing *d, const curves *c) {
+static void put_dots(svg *d, const curves *c) {
     const series *v = &c->valid;
     size_t kept = v->n < VALID_POINTS ? v->n : VALID_POINTS;
     if (kept > MOST_DOTS)
         return;
     for (size_t k = 0; k < kept; k++) {
         const sample *at = &v->list[kept_index(k, kept, v->n)];
-        put(d, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>\n",
-            x_pixel(c, x_of(c, at)), y_pixel(c, at->bpb));
+        svg_put(d, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>\n",
+                svg_x(&c->axes, x_of(c, at)), svg_y(&c->axes, at->bpb));
     }
 }
 
-static void put_legend(drawing *d, int is_band) {
-    put(d, is_band ? "<path class=\"band\" d=\"M442 36h22v12h-22Z\"/>"
-                   : "<path class=\"line each\" d=\"M442 42l5 -5 6 8 6 -7 5 4\"/>");
-    put(d, "<text class=\"dim\" x=\"472\" y=\"46\">each step</text>\n"
-           "<path class=\"line train\" stroke-width=\"2\" d=\"M546 42h22\"/>"
-           "<text class=\"dim\" x=\"576\" y=\"46\">training, smoothed</text>\n"
-           "<path class=\"line valid\" stroke-width=\"2\" d=\"M704 42h22\"/>"
-           "<circle class=\"dot\" cx=\"715\" cy=\"42\" r=\"3.5\"/>"
-           "<text class=\"dim\" x=\"734\" y=\"46\">validation</text>\n");
+static void put_legend(svg *d, int is_band) {
+    svg_put(d, is_band ? "<path class=\"band\" d=\"M442 36h22v12h-22Z\"/>"
+                       : "<path class=\"line each\" d=\"M442 42l5 -5 6 8 6 -7 5 4\"/>");
+    svg_put(d, "<text class=\"dim\" x=\"472\" y=\"46\">each step</text>\n"
+               "<path class=\"line train\" stroke-width=\"2\" d=\"M546 42h22\"/>"
+               "<text class=\"dim\" x=\"576\" y=\"46\">training, smoothed</text>\n"
+               "<path class=\"line valid\" stroke-width=\"2\" d=\"M704 42h22\"/>"
+               "<circle class=\"dot\" cx=\"715\" cy=\"42\" r=\"3.5\"/>"
+               "<text class=\"dim\" x=\"734\" y=\"46\">validation</text>\n");
 }
 
 /* The last values stand at the right, at their heights but apart. */
-static void put_last_values(drawing *d, const curves *c) {
+static void put_last_values(svg *d, const curves *c) {
     const series *s = &c->steps, *v = &c->valid;
-    double trained = s->n ? y_pixel(c, s->list[s->n - 1].smooth) : 0;
-    double validated = v->n ? y_pixel(c, v->list[v->n - 1].bpb) : 0;
+    double trained = s->n ? svg_y(&c->axes, s->list[s->n - 1].smooth) : 0;
+    double validated = v->n ? svg_y(&c->axes, v->list[v->n - 1].bpb) : 0;
     double apart = 15 - fabs(trained - validated);
     if (s->n && v->n && apart > 0) {
         int up = trained <= validated;
@@ -367,68 +270,45 @@ static void put_last_values(drawing *d, const curves *c) {
         validated += up ? apart / 2 : -apart / 2;
     }
     if (s->n)
-        put(d, "<text class=\"trained\" x=\"%d\" y=\"%.1f\" font-weight=\"600\">%.3f</text>\n",
-            RIGHT + 9, trained + 4, s->list[s->n - 1].smooth);
+        svg_put(d, "<text class=\"trained\" x=\"%d\" y=\"%.1f\" font-weight=\"600\">%.3f</text>\n",
+                SVG_RIGHT + 9, trained + 4, s->list[s->n - 1].smooth);
     if (v->n)
-        put(d, "<text class=\"validated\" x=\"%d\" y=\"%.1f\" font-weight=\"600\">%.3f</text>\n",
-            RIGHT + 9, validated + 4, v->list[v->n - 1].bpb);
+        svg_put(d,
+                "<text class=\"validated\" x=\"%d\" y=\"%.1f\" font-weight=\"600\">%.3f</text>\n",
+                SVG_RIGHT + 9, validated + 4, v->list[v->n - 1].bpb);
 }
 
-static void put_title(drawing *d, const curves *c) {
+static void put_title(svg *d, const curves *c) {
     const series *s = &c->steps, *v = &c->valid;
     const sample *last = s->n ? &s->list[s->n - 1] : NULL;
     size_t best = 0;
-    put(d,
-        "<text class=\"text\" x=\"%d\" y=\"27\" font-size=\"15\" font-weight=\"600\">Bits per "
-        "byte</text>\n<text class=\"dim\" x=\"%d\" y=\"46\">",
-        LEFT, LEFT);
+    svg_headline(d, "Bits per byte");
     for (size_t i = 1; i < v->n; i++)
         best = v->list[i].bpb < v->list[best].bpb ? i : best;
     if (last)
-        put(d, "step %" PRId64, last->step);
+        svg_put(d, "step %" PRId64, last->step);
     if (v->n)
-        put(d, "%slowest validation %.4f at step %" PRId64, last ? ", " : "", v->list[best].bpb,
-            v->list[best].step);
-    put(d, "</text>\n");
+        svg_put(d, "%slowest validation %.4f at step %" PRId64, last ? ", " : "", v->list[best].bpb,
+                v->list[best].step);
+    svg_put(d, "</text>\n");
 }
 
-static void put_picture(drawing *d, const curves *c) {
-    put_head(d);
+static void put_picture(svg *d, const curves *c) {
     if (!c->steps.n && !c->valid.n) {
-        put(d,
-            "<text class=\"dim\" x=\"%d\" y=\"%d\" font-size=\"15\" text-anchor=\"middle\">No step "
-            "has been logged yet</text>\n</svg>\n",
-            WIDTH / 2, HEIGHT / 2);
+        svg_nothing(d, "No step has been logged yet");
         return;
     }
     put_title(d, c);
     put_legend(d, c->steps.n > MOST_EACH);
     put_axes(d, c);
-    put(d,
-        "<clipPath id=\"frame\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n"
-        "<g clip-path=\"url(#frame)\">\n",
-        LEFT, TOP - 6, RIGHT - LEFT + 6, BOTTOM - TOP + 6);
+    svg_frame(d);
     if (c->steps.n)
         put_each(d, c);
     put_line(d, c, &c->steps, SMOOTH_POINTS, "train");
     put_line(d, c, &c->valid, VALID_POINTS, "valid");
     put_dots(d, c);
-    put(d, "</g>\n");
+    svg_frame_end(d);
     put_last_values(d, c);
-    put(d, "</svg>\n");
-}
-
-static octet_status write_picture(const curves *c, const char *path, octet_error *error) {
-    drawing d = {.error = error};
-    d.status = file_writer_create(&d.writer, path, error);
-    if (d.status)
-        return d.status;
-    put_picture(&d, c);
-    flush(&d);
-    if (!d.status)
-        d.status = file_writer_commit(&d.writer, error);
-    file_writer_abandon(&d.writer);
-    return d.status;
 }
 
 octet_status curves_write(const char *log_path, const char *svg_path, octet_error *error) {
@@ -437,7 +317,12 @@ octet_status curves_write(const char *log_path, const char *svg_path, octet_erro
     if (!status) {
         smooth(&c.steps);
         choose_ranges(&c);
-        status = write_picture(&c, svg_path, error);
+        svg d;
+        status = svg_begin(&d, svg_path, "Bits per byte during training", error);
+        if (!status) {
+            put_picture(&d, &c);
+            status = svg_end(&d);
+        }
     }
     free(c.steps.list);
     free(c.valid.list);
