@@ -102,6 +102,155 @@ static void score_other_keep(void **state) {
     backend_destroy(&b);
 }
 
+/* --- strided */
+
+/* The bits of one session with that keep. */
+static void read_whole(const model *m, int64_t keep, const uint8_t *bytes, size_t n, float *bits) {
+    session *s = NULL;
+    support_ok(session_create(&s, m, 1, keep, &error), &error);
+    case_feed(s, case_join(s), bytes, n, bits);
+    session_destroy(&s);
+}
+
+/* What strided scoring is: two sessions, the second from half a patch on, and each byte from the
+ * one where it stands in the first half of its patch. */
+static void read_strided(const model *m, int64_t keep, const uint8_t *bytes, size_t n,
+                         float *bits) {
+    size_t patch = (size_t)m->shape[0].unit_bytes, half = patch / 2;
+    float *shifted = support_alloc(n, sizeof *shifted);
+    read_whole(m, keep, bytes, n, bits);
+    if (n > half)
+        read_whole(m, keep, bytes + half, n - half, shifted);
+    for (size_t i = 0; i < n; i++)
+        if (i % patch >= half)
+            bits[i] = shifted[i - half];
+    free(shifted);
+}
+
+static void check_strided(const model *m, int64_t keep, const uint8_t *bytes, size_t n,
+                          const float *expected) {
+    float *bits = support_alloc(n, sizeof *bits);
+    collected c = {bits, bytes, 0, -1};
+    octet_score_params wanted = {.keep = keep, .visit = case_collect, .context = &c, .strided = 1};
+    double total = -1, sum = 0;
+    support_ok(score_windows(m, bytes, n, &wanted, &total, &error), &error);
+    assert_int_equal(c.next, n);
+    if (n)
+        assert_memory_equal(bits, expected, n * sizeof *bits);
+    for (size_t i = 0; i < n; i++)
+        sum += (double)expected[i];
+    assert_true(total == sum);
+    free(bits);
+}
+
+/* Any length, any overlap; patches of 2, 3, 4 and 8 bytes. */
+static void strided_equals_two_sessions(void **state) {
+    (void)state;
+    for (int i = TINY_FLAT + 1; i < TINY_CONFIGS; i++) {
+        backend *b = tiny_backend(2, CPU_AVX512);
+        model *m = tiny_model(b, i, SEED);
+        int64_t context = m->config.context, patch = m->shape[0].unit_bytes;
+        int64_t most = 3 * context + patch + 1, half = patch / 2;
+        const int64_t keeps[] = {-1, 0, patch, context - patch};
+        const int64_t sizes[] = {0,       1,           half,           half + 1,    patch,
+                                 context, context + 1, context + half, 2 * context, most};
+        uint8_t *bytes = support_alloc((size_t)most, 1);
+        float *expected = support_alloc((size_t)most, sizeof *expected);
+        tiny_bytes(bytes, (size_t)most, 5);
+        for (size_t k = 0; k < sizeof keeps / sizeof *keeps; k++) {
+            read_strided(m, keeps[k], bytes, (size_t)most, expected);
+            for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++)
+                check_strided(m, keeps[k], bytes, (size_t)sizes[n], expected);
+        }
+        free(bytes);
+        free(expected);
+        model_destroy(&m);
+        backend_destroy(&b);
+    }
+}
+
+/* A window too wide to be held at once is read by two streams, in pieces; few bytes are not. */
+static void strided_wide(void **state) {
+    (void)state;
+    enum { BYTES = 4500 };
+    backend *b = tiny_backend(2, CPU_AVX512);
+    model *m = tiny_model(b, TINY_WIDE, SEED);
+    uint8_t *bytes = support_alloc(BYTES, 1);
+    float *expected = support_alloc(BYTES, sizeof *expected);
+    tiny_bytes(bytes, BYTES, 8);
+    read_strided(m, -1, bytes, BYTES, expected);
+    check_strided(m, -1, bytes, BYTES, expected);
+    check_strided(m, -1, bytes, 4097, expected);
+    check_strided(m, -1, bytes, 400, expected);
+    free(bytes);
+    free(expected);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
+static void strided_on_any_machine(void **state) {
+    (void)state;
+    const int threads[] = {1, 2, 5};
+    uint8_t bytes[500];
+    float expected[500];
+    tiny_bytes(bytes, sizeof bytes, 9);
+    for (int isa = CPU_SCALAR; isa <= (int)cpu_detect(); isa++)
+        for (int k = 0; k < 3; k++) {
+            backend *b = tiny_backend(threads[k], (cpu_isa)isa);
+            model *m = tiny_model(b, TINY_THREE, SEED);
+            if (isa == CPU_SCALAR && k == 0)
+                read_strided(m, 0, bytes, sizeof bytes, expected);
+            check_strided(m, 0, bytes, sizeof bytes, expected);
+            model_destroy(&m);
+            backend_destroy(&b);
+        }
+}
+
+/* A code: before a byte is looked at, its 256 values have probabilities that add up to 1, and what
+ * it is changes nothing before it. */
+static void strided_is_a_code(void **state) {
+    (void)state;
+    const size_t places[] = {0, 1, 2, 3, 5, 6, 63, 64, 66, 70};
+    backend *b = tiny_backend(1, CPU_AVX512);
+    model *m = tiny_model(b, TINY_PAPER, SEED);
+    uint8_t bytes[71];
+    float bits[71], before[71];
+    tiny_bytes(bytes, sizeof bytes, 10);
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++) {
+        size_t n = places[k] + 1;
+        double total, sum = 0;
+        for (int value = 0; value < 256; value++) {
+            collected c = {bits, bytes, 0, -1};
+            octet_score_params wanted = {
+                .keep = -1, .visit = case_collect, .context = &c, .strided = 1};
+            bytes[places[k]] = (uint8_t)value;
+            support_ok(score_windows(m, bytes, n, &wanted, &total, &error), &error);
+            sum += exp2(-(double)bits[places[k]]);
+            if (value == 0)
+                memcpy(before, bits, sizeof before);
+            else if (n > 1)
+                assert_memory_equal(before, bits, (n - 1) * sizeof *bits);
+        }
+        /* bits below 32 are rounded by 2^-20 at most */
+        assert_true(fabs(sum - 1) < 1e-5);
+    }
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
+static void strided_needs_patches(void **state) {
+    (void)state;
+    backend *b = tiny_backend(1, CPU_AVX512);
+    model *m = tiny_model(b, TINY_FLAT, SEED);
+    const uint8_t byte = 0;
+    double total;
+    octet_score_params wanted = {.keep = -1, .strided = 1};
+    assert_int_equal(score_windows(m, &byte, 1, &wanted, &total, &error), OCTET_ERROR);
+    support_contains(error.text, "one level");
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
 static void score_stops(void **state) {
     (void)state;
     backend *b = tiny_backend(1, CPU_AVX512);
@@ -126,7 +275,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(score_equals_session), cmocka_unit_test(score_many_windows),
         cmocka_unit_test(score_wide),           cmocka_unit_test(score_other_keep),
-        cmocka_unit_test(score_stops),
+        cmocka_unit_test(score_stops),          cmocka_unit_test(strided_equals_two_sessions),
+        cmocka_unit_test(strided_wide),         cmocka_unit_test(strided_on_any_machine),
+        cmocka_unit_test(strided_is_a_code),    cmocka_unit_test(strided_needs_patches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,11 +27,12 @@ octet_status octet_model_create(octet_model **out, octet_runtime *runtime, const
 void octet_model_destroy(octet_model **model);
 
 typedef struct octet_model_info {
-    int64_t parameters; /* number of weights */
-    int64_t context;    /* bytes */
-    int64_t keep;       /* bytes that stay when a stream passes the context */
-    int64_t patch;      /* bytes of the outermost patch; 1 without patches */
-    int vocabulary;     /* symbols; 0..255 are bytes */
+    int64_t parameters;  /* number of weights */
+    int64_t context;     /* bytes */
+    int64_t keep;        /* bytes that stay when a stream passes the context */
+    int64_t patch;       /* bytes of the outermost patch; 1 without patches */
+    int64_t inner_patch; /* bytes of the innermost patch; `patch` where there is one size only */
+    int vocabulary;      /* symbols; 0..255 are bytes */
     int levels;
     double flops_per_byte; /* forward: 2 per weight of a matrix and byte, at the level's rate */
     const char *config;    /* JSON, normalised; the model's */

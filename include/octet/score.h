@@ -17,13 +17,33 @@ typedef struct octet_score_params {
     octet_score_visit *visit; /* may be NULL */
     void *context;
     const volatile int *stop; /* set to non-zero to stop with OCTET_STOPPED; may be NULL */
+    int strided; /* 1: two passes whose patches are shifted by half of the outermost, rounded down;
+                    each byte counts in the one where it stands in the first half (Yu et al. 2023).
+                    Twice the work. OCTET_ERROR with a model of one level. Default 0 */
 } octet_score_params;
 
 /* *bits = sum over all bytes of -log2 p(byte | the bytes before it), over the whole vocabulary. The
- * first byte and a last partial patch count. The same probabilities as a session's, to the bit.
- * params may be NULL. */
+ * first byte and a last partial patch count. The same probabilities as a session's, to the bit
+ * (strided: as those of two sessions). params may be NULL. */
 octet_status octet_score(octet_model *model, const uint8_t *bytes, size_t n,
                          const octet_score_params *params, double *bits, octet_error *error);
+
+/* What bytes cost by their place in a patch, summed over any number of texts: bytes[i] of them
+ * stood at place i and cost bits[i] in all. The arrays are the caller's, [patch] each, 0 at the
+ * start. With strided scoring the place is that of the aligned pass. */
+typedef struct octet_positions {
+    int64_t patch; /* octet_model_info.patch, or .inner_patch */
+    int64_t *bytes;
+    double *bits;
+} octet_positions;
+
+/* Adds n bytes from `offset` on, as octet_score_visit hands them out. */
+void octet_positions_add(octet_positions *to, int64_t offset, const float *bits, size_t n);
+
+/* Writes a picture of the means, an SVG, crash-safely: those of the outermost patch, and with inner
+ * (may be NULL) the course inside the innermost one. OCTET_ERROR: the file cannot be written. */
+octet_status octet_positions_draw(const octet_positions *outer, const octet_positions *inner,
+                                  const char *path, octet_error *error);
 
 /* The bytes of a file, or of standard input for "-"; files are mapped where they can be. */
 typedef struct octet_bytes {

@@ -180,6 +180,7 @@ void octet_model_info_get(const octet_model *m, octet_model_info *out) {
         .context = c->context,
         .keep = c->keep,
         .patch = config_unit_bytes(c, 0),
+        .inner_patch = config_unit_bytes(c, c->n_levels > 1 ? c->n_levels - 2 : 0),
         .vocabulary = (int)c->vocabulary,
         .levels = c->n_levels,
         .flops_per_byte = m->flops_per_byte,

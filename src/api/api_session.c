@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/file.h"
+#include "eval/positions.h"
 #include "eval/score_windows.h"
 #include "infer/session_core.h"
 
@@ -77,6 +78,15 @@ octet_status octet_session_restore(octet_session *s, int stream, const void *dat
 octet_status octet_score(octet_model *m, const uint8_t *bytes, size_t n,
                          const octet_score_params *p, double *bits, octet_error *error) {
     return score_windows(m->model, bytes, n, p, bits, error);
+}
+
+void octet_positions_add(octet_positions *to, int64_t offset, const float *bits, size_t n) {
+    positions_add(to, offset, bits, n);
+}
+
+octet_status octet_positions_draw(const octet_positions *outer, const octet_positions *inner,
+                                  const char *path, octet_error *error) {
+    return positions_draw(outer, inner, path, error);
 }
 
 octet_status octet_bytes_open(octet_bytes *out, const char *path, octet_error *error) {

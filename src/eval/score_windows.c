@@ -3,7 +3,11 @@
  * What stands behind a byte changes nothing before it, so a last partial window is filled up with
  * zeros, and a short input runs in windows no longer than it needs. A window whose logits alone
  * would take too much memory is read by a session instead, and so is what an endless stream reads
- * past the context. */
+ * past the context.
+ *
+ * Strided scoring (Yu et al. 2023) reads every window twice: as it stands, and begun half an
+ * outermost patch later. Window w of both passes gives the same new bytes, each byte from the pass
+ * in which it stands in the first half of its patch, so the passes run side by side as lanes. */
 #include "eval/score_windows.h"
 
 #include <stdlib.h>
@@ -23,7 +27,8 @@ typedef struct scorer {
     const model *model;
     const uint8_t *bytes;
     int64_t n, keep, length; /* bytes in all, kept, in a window as recorded */
-    int64_t n_windows, batch;
+    int64_t passes, half;   /* 2 when strided; bytes that the second pass leaves out at the start */
+    int64_t n_lanes, batch; /* window w of pass p is lane w passes + p; lanes in one run */
     graph *graph;
     program *program;
     level_rows rows[CONFIG_MAX_LEVELS];
@@ -49,20 +54,32 @@ static void finish(scorer *s) {
     free(s->window);
 }
 
+/* The window's first byte in the aligned pass. */
 static int64_t window_begin(const scorer *s, int64_t w) {
     return w * (s->model->config.context - s->keep);
 }
 
-/* How long windows are, how many there are, and how many run at once. */
+/* The lane's bytes begin here, maybe at or past the end of the file. */
+static int64_t lane_begin(const scorer *s, int64_t lane) {
+    return window_begin(s, lane / s->passes) + (lane % s->passes ? s->half : 0);
+}
+
+/* Of two passes: the one in which the byte stands in the first half of its patch. */
+static int64_t pass_of(const scorer *s, int64_t offset) {
+    return s->passes > 1 && offset % s->model->shape[0].unit_bytes >= s->half;
+}
+
+/* How long windows are, how many lanes they make, and how many of those run at once. */
 static void choose_sizes(scorer *s) {
     int64_t context = s->model->config.context, patch = s->model->shape[0].unit_bytes;
     s->length = s->n < context ? divide_up(s->n, patch) * patch : context;
-    s->n_windows = 1;
+    int64_t windows = 1;
     if (s->n > context)
-        s->n_windows += divide_up(s->n - context, context - s->keep);
+        windows += divide_up(s->n - context, context - s->keep);
+    s->n_lanes = windows * s->passes;
     int64_t most = ROWS_PER_RUN / s->length > 1 ? ROWS_PER_RUN / s->length : 1;
     /* Runs of equal size: no run is mostly padding. */
-    s->batch = divide_up(s->n_windows, divide_up(s->n_windows, most));
+    s->batch = divide_up(s->n_lanes, divide_up(s->n_lanes, most));
 }
 
 static octet_status record(scorer *s, octet_error *error) {
@@ -105,11 +122,11 @@ static octet_status fill_rows(scorer *s, octet_error *error) {
     return status;
 }
 
-static void fill_window(scorer *s, int64_t b, int64_t w) {
-    int64_t begin = window_begin(s, w), left = s->n - begin;
+static void fill_lane(scorer *s, int64_t b, int64_t lane) {
+    int64_t begin = lane_begin(s, lane), left = s->n - begin;
     int64_t here = left < s->length ? left : s->length;
     memset(s->window, 0, (size_t)s->length);
-    if (w < s->n_windows)
+    if (here > 0)
         memcpy(s->window, s->bytes + begin, (size_t)here);
     for (int i = 0; i < s->model->config.n_levels; i++)
         for (int64_t n = 0; n < s->arrays[i].rows; n++)
@@ -127,32 +144,39 @@ static octet_status visit(const octet_score_params *p, int64_t offset, const uin
     return OCTET_OK;
 }
 
-/* The bits of one window's bytes: all of window 0, then those that are new. */
-static octet_status count_window(scorer *s, int64_t b, int64_t w, const octet_score_params *p,
-                                 octet_error *error) {
+/* The bits of the window's new bytes (all of window 0) that are this lane's to give; with the
+ * last pass they are whole, and counted. */
+static octet_status count_lane(scorer *s, int64_t b, int64_t lane, const octet_score_params *p,
+                               octet_error *error) {
     int vocabulary = (int)s->model->config.vocabulary;
-    int64_t begin = window_begin(s, w), left = s->n - begin;
-    int64_t first = w ? s->keep : 0, end = left < s->length ? left : s->length;
+    int64_t begin = window_begin(s, lane / s->passes), pass = lane % s->passes;
+    int64_t left = s->n - begin, shift = lane_begin(s, lane) - begin;
+    int64_t first = lane >= s->passes ? s->keep : 0, end = left < s->length ? left : s->length;
     for (int64_t n = first; n < end; n++) {
-        const float *logits = s->values + (b * s->length + n) * vocabulary;
+        if (pass_of(s, begin + n) != pass)
+            continue;
+        const float *logits = s->values + (b * s->length + n - shift) * vocabulary;
         s->bits[n - first] = likelihood_bits(logits, vocabulary, s->bytes[begin + n]);
-        s->total += (double)s->bits[n - first];
     }
+    if (pass + 1 < s->passes)
+        return OCTET_OK;
+    for (int64_t n = first; n < end; n++)
+        s->total += (double)s->bits[n - first];
     return visit(p, begin + first, s->bytes, s->bits, end - first, error);
 }
 
-static octet_status run(scorer *s, int64_t w, const octet_score_params *p, octet_error *error) {
+static octet_status run(scorer *s, int64_t lane, const octet_score_params *p, octet_error *error) {
     octet_status status = OCTET_OK;
     for (int64_t b = 0; b < s->batch; b++)
-        fill_window(s, b, w + b);
+        fill_lane(s, b, lane + b);
     for (int i = 0; i < s->model->config.n_levels && !status; i++)
         status = program_upload(s->program, s->rows[i].source, s->arrays[i].source, error);
     if (!status)
         status = program_run(s->program, error);
     if (!status)
         status = program_download(s->program, s->logits, s->values, error);
-    for (int64_t b = 0; b < s->batch && w + b < s->n_windows && !status; b++)
-        status = count_window(s, b, w + b, p, error);
+    for (int64_t b = 0; b < s->batch && lane + b < s->n_lanes && !status; b++)
+        status = count_lane(s, b, lane + b, p, error);
     return status;
 }
 
@@ -160,26 +184,45 @@ static octet_status score_by_graph(scorer *s, const octet_score_params *p, octet
     octet_status status = record(s, error);
     if (!status)
         status = fill_rows(s, error);
-    for (int64_t w = 0; w < s->n_windows && !status; w += s->batch)
-        status =
-            p && p->stop && *p->stop ? stopped(window_begin(s, w), error) : run(s, w, p, error);
+    for (int64_t i = 0; i < s->n_lanes && !status; i += s->batch)
+        status = p && p->stop && *p->stop ? stopped(window_begin(s, i / s->passes), error)
+                                          : run(s, i, p, error);
     finish(s);
+    return status;
+}
+
+/* Feeds the bytes [at, at + n) to the stream of each pass, and takes from each what is its own. */
+static octet_status read_piece(scorer *s, session *reader, const int *stream, int64_t at, int64_t n,
+                               float *bits, octet_error *error) {
+    float own[2][PIECE];
+    octet_feed feeds[2];
+    for (int64_t pass = 0; pass < s->passes; pass++) {
+        int64_t skipped = pass && at < s->half ? s->half - at : 0;
+        skipped = skipped < n ? skipped : n;
+        feeds[pass] = (octet_feed){stream[pass], s->bytes + at + skipped, (size_t)(n - skipped),
+                                   own[pass] + skipped};
+    }
+    octet_status status = session_feed(reader, feeds, (int)s->passes, error);
+    for (int64_t i = 0; i < n && !status; i++) {
+        bits[i] = own[pass_of(s, at + i)][i];
+        s->total += (double)bits[i];
+    }
     return status;
 }
 
 static octet_status score_by_session(scorer *s, const octet_score_params *p, octet_error *error) {
     session *reader = NULL;
-    int stream;
+    int stream[2];
     float bits[PIECE];
-    octet_status status = session_create(&reader, s->model, 1, s->keep, error);
-    if (!status)
-        status = session_join(reader, &stream, error);
+    octet_status status = session_create(&reader, s->model, (int)s->passes, s->keep, error);
+    for (int64_t pass = 0; pass < s->passes && !status; pass++)
+        status = session_join(reader, &stream[pass], error);
     for (int64_t at = 0; at < s->n && !status; at += PIECE) {
         int64_t n = s->n - at < PIECE ? s->n - at : PIECE;
-        octet_feed f = {stream, s->bytes + at, (size_t)n, bits};
-        status = p && p->stop && *p->stop ? stopped(at, error) : session_feed(reader, &f, 1, error);
-        for (int64_t i = 0; i < n && !status; i++)
-            s->total += (double)bits[i];
+        if (p && p->stop && *p->stop)
+            status = stopped(at, error);
+        else
+            status = read_piece(s, reader, stream, at, n, bits, error);
         if (!status)
             status = visit(p, at, s->bytes, bits, n, error);
     }
@@ -196,14 +239,24 @@ octet_status score_windows(const model *m, const uint8_t *bytes, size_t n,
                          "keep %lld is not a multiple of the patch, %lld, below the context, %lld",
                          (long long)keep, (long long)m->shape[0].unit_bytes,
                          (long long)m->config.context);
+    int strided = wanted && wanted->strided;
+    if (strided && m->config.n_levels == 1)
+        return error_set(error, OCTET_ERROR,
+                         "strided scoring shifts the patches by half, and a model of one level has "
+                         "none");
     if (n == 0)
         return OCTET_OK;
-    scorer s = {.model = m, .bytes = bytes, .n = (int64_t)n, .keep = keep};
+    scorer s = {.model = m,
+                .bytes = bytes,
+                .n = (int64_t)n,
+                .keep = keep,
+                .passes = strided ? 2 : 1,
+                .half = strided ? m->shape[0].unit_bytes / 2 : 0};
     choose_sizes(&s);
     int wide = s.length > MOST_LOGITS / m->config.vocabulary;
-    int passes = m->config.endless && s.n > m->config.context; /* windows have no end */
+    int unending = m->config.endless && s.n > m->config.context; /* its window has no end */
     octet_status status =
-        wide || passes ? score_by_session(&s, wanted, error) : score_by_graph(&s, wanted, error);
+        wide || unending ? score_by_session(&s, wanted, error) : score_by_graph(&s, wanted, error);
     *bits = s.total;
     return status;
 }
