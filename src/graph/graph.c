@@ -17,6 +17,7 @@ void graph_destroy(graph **g) {
     arena_finish(&(*g)->memory);
     free((*g)->nodes);
     free((*g)->tensors);
+    free((*g)->variable_slots);
     free(*g);
     *g = NULL;
 }
@@ -134,15 +135,50 @@ tensor *graph_input(graph *g, const char *name, dtype type, int rank, const int6
     return t;
 }
 
+/* The slot that holds the variable, or the empty one where it belongs. */
+static int *slot_of(const graph *g, const variable *v) {
+    size_t last = (size_t)g->n_slots - 1; /* n_slots is a power of two */
+    size_t at = (size_t)((uint64_t)(uintptr_t)v * 0x9e3779b97f4a7c15u >> 32) & last;
+    while (g->variable_slots[at] && g->tensors[g->variable_slots[at] - 1]->variable != v)
+        at = (at + 1) & last;
+    return &g->variable_slots[at];
+}
+
+/* Room for one more, the table at most half full. */
+static int grow_slots(graph *g) {
+    if (2 * (g->n_variables + 1) <= g->n_slots)
+        return 1;
+    int *old = g->variable_slots, n_old = g->n_slots;
+    int n_slots = n_old ? 2 * n_old : 64;
+    int *larger = calloc((size_t)n_slots, sizeof *larger);
+    if (!larger)
+        return 0;
+    g->variable_slots = larger;
+    g->n_slots = n_slots;
+    for (int i = 0; i < n_old; i++)
+        if (old[i])
+            *slot_of(g, g->tensors[old[i] - 1]->variable) = old[i];
+    free(old);
+    return 1;
+}
+
 tensor *graph_variable(graph *g, variable *v) {
-    for (int i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i]->variable == v)
-            return g->tensors[i];
+    if (g->error.code)
+        return NULL;
+    if (!grow_slots(g)) {
+        error_memory(&g->error, "graph", 2 * (double)g->n_slots * sizeof(int));
+        return NULL;
+    }
+    int *slot = slot_of(g, v);
+    if (*slot)
+        return g->tensors[*slot - 1];
     tensor *t = record_tensor(g, TENSOR_VARIABLE, DTYPE_F32, v->rank, v->dim);
     if (!t)
         return NULL;
     t->variable = v;
     t->name = v->name;
+    *slot = t->id + 1;
+    g->n_variables++;
     return t;
 }
 

@@ -18,6 +18,8 @@ typedef struct graph {
     int n_nodes, nodes_capacity;
     tensor **tensors;
     int n_tensors, tensors_capacity;
+    int *variable_slots; /* hash table of the variables by address: id of the tensor + 1, 0 empty */
+    int n_variables, n_slots;
     octet_error error; /* the first one; code 0 while all is well */
 } graph;
 

@@ -88,9 +88,15 @@ static void cut_stages(plan *p) {
     p->stage_begin[p->n_stages] = p->n_nodes;
 }
 
-/* Results alive at the moment, by rising offset. */
+/* Results alive at the moment, by rising offset. There may be ten thousands and the list is walked
+ * for each result, so that all it takes lies together. */
+typedef struct live_result {
+    size_t begin, end;
+    int last_stage;
+} live_result;
+
 typedef struct live_list {
-    const tensor **items;
+    live_result *items;
     int n;
 } live_list;
 
@@ -99,27 +105,23 @@ static size_t rounded(const tensor *t) {
 }
 
 /* Puts t into the lowest gap that takes it. */
-static void place(plan *p, live_list *live, const tensor *t) {
+static void place(plan *p, live_list *live, const tensor *t, int last_stage) {
     size_t size = rounded(t), offset = 0;
     int at = 0;
-    for (; at < live->n; at++) {
-        size_t begin = p->offset[live->items[at]->id];
-        if (offset + size <= begin)
-            break;
-        offset = begin + rounded(live->items[at]);
-    }
+    for (; at < live->n && offset + size > live->items[at].begin; at++)
+        offset = live->items[at].end;
     memmove(live->items + at + 1, live->items + at, (size_t)(live->n - at) * sizeof *live->items);
-    live->items[at] = t;
+    live->items[at] = (live_result){offset, offset + size, last_stage};
     live->n++;
     p->offset[t->id] = offset;
     if (offset + size > p->bytes)
         p->bytes = offset + size;
 }
 
-static void drop_dead(live_list *live, const int *last_stage, int stage) {
+static void drop_dead(live_list *live, int stage) {
     int kept = 0;
     for (int i = 0; i < live->n; i++)
-        if (last_stage[live->items[i]->id] >= stage)
+        if (live->items[i].last_stage >= stage)
             live->items[kept++] = live->items[i];
     live->n = kept;
 }
@@ -144,12 +146,12 @@ static void place_results(plan *p, const graph *g, int *last_stage, live_list *l
         if (g->tensors[i]->is_output)
             last_stage[i] = p->n_stages;
     for (int s = 0; s < p->n_stages; s++) {
-        drop_dead(live, last_stage, s);
+        drop_dead(live, s);
         for (int i = p->stage_begin[s]; i < p->stage_begin[s + 1]; i++) {
             const node *n = p->nodes[i];
             for (int k = 0; k < n->n_outputs; k++)
                 if (n->output[k] && n->output[k]->kind == TENSOR_RESULT)
-                    place(p, live, n->output[k]);
+                    place(p, live, n->output[k], last_stage[n->output[k]->id]);
         }
     }
 }
