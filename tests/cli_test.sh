@@ -148,8 +148,8 @@ numbers generate --seed whole -1 $huge 5
 numbers generate --samples whole 0 4097 2
 numbers generate --keep whole -1 $huge 4
 fails "train --matmul: none of its words" 1 '--matmul: "open" is none of' train --matmul open
-for option in 'train -c' 'train -o' 'score -m' 'generate -m' 'generate --prompt-file' 'generate -o' 'info -m' \
-    'train --valid' 'bench --configs'; do
+for option in 'train -c' 'train -o' 'score -m' 'score --svg' 'generate -m' 'generate --prompt-file' 'generate -o' \
+    'info -m' 'info -c' 'info --preset' 'train --valid' 'bench --configs'; do
     # shellcheck disable=SC2086
     fails "$option: missing" 1 'needs a value' $option
     # shellcheck disable=SC2086
@@ -210,6 +210,67 @@ verdict "score to a full disk" $?
 fails "keep past the context" 1 'keep' score -m run text --keep 100000
 fails "an unknown model" 1 'nosuchmodel: ' score -m nosuchmodel text
 fails "a missing model" 1 './nosuch.safetensors: ' score -m ./nosuch.safetensors text
+
+# --- score: two grids of patches, positions ------------------------------------------------------
+works "score --strided" '^ +[0-9]+ +[0-9.]+ +[0-9.]+  text$' score -m run text --strided
+run score -m run text --strided --json
+cp out strided
+[ "$rc" -eq 0 ] && grep -Eq "$json" out && ! cmp -s out named
+verdict "strided costs something else" $?
+"$octet" score -m run - --strided --json --threads 1 <text 2>err | sed 's/"-"/"text"/' | cmp -s - strided
+verdict "the same from standard input, with one thread" $?
+OCTET_CPU=scalar run score -m run text --strided --json
+cmp -s out strided
+verdict "and with plain C, to the bit" $?
+# The bits of a byte come from the plain pass or from one over the file without its first 2 bytes.
+"$octet" score -m run text --per-byte >plain.jsonl 2>err
+tail -c +3 text | "$octet" score -m run - --per-byte >shifted.jsonl 2>err
+"$octet" score -m run text --per-byte --strided >out 2>err
+awk -F'[:,}]' 'FILENAME == "plain.jsonl" { plain[$2 + 0] = $6; next }
+    FILENAME == "shifted.jsonl" { shifted[$2 + 2] = $6; next }
+    { n++; bad += $6 != ($2 % 4 < 2 ? plain[$2 + 0] : shifted[$2 + 0]) }
+    END { exit !(n > 10000 && bad == 0) }' plain.jsonl shifted.jsonl out
+verdict "strided --per-byte: each byte from the pass where it stands in the first half" $?
+for options in '' '--keep 0' '--strided' '--keep 0 --strided'; do
+    # shellcheck disable=SC2086
+    works "the four protocols of the paper: $options" "$json" score -m run text --json $options
+    sed -E 's/.*"bpb": ([^,]*), "device".*/\1/' out >>protocols
+done
+[ "$(sort -u protocols | wc -l)" -eq 4 ]
+verdict "they are four" $?
+printf '{"context": 32, "levels": [{"dim": 16, "layers": 1, "heads": 2}]}' >flat.json
+run train text -c flat.json -o flat --steps 3 -q
+fails "a flat model has no strided scoring" 1 'text: .*one level' score -m flat text --strided
+run score -m run text --by-position
+[ "$rc" -eq 0 ] && grep -Eq '^ +position +bytes +bpb  in the patch of 4$' out &&
+    [ "$(grep -Ec '^ +[0-3] +[0-9]+ +[0-9]\.[0-9]{4}$' out)" -eq 4 ]
+verdict "score --by-position" $?
+awk '/position/ { on = 1; next } on && NF == 3 { n += $2; s += $2 * $3 } END { printf "%d %.3f\n", n, s / n }' out >a
+sed -E 's/^\{"bytes": ([0-9]+), .*"bpb": ([0-9.]+), "device".*/\1 \2/' named | awk '{ printf "%d %.3f\n", $1, $2 }' >b
+cmp -s a b
+verdict "its bytes and bits are those of the file" $?
+run score -m run text one --by-position --json --strided
+[ "$rc" -eq 0 ] && grep -Eq '"by_position": \[\{"patch": 4, "bytes": \[([0-9]+, ){3}[0-9]+\], "bpb": \[([0-9.]+, ){3}[0-9.]+\]\}\]\}$' out
+verdict "--by-position --json" $?
+run score -m run one --by-position --per-byte
+[ "$rc" -eq 0 ] && [ "$(wc -l <out)" -eq 2 ] && tail -n 1 out | grep -q '^{"by_position": \[{"patch": 4, "bytes": \[1, 0, .*null' &&
+    head -n 1 out | grep -q '^{"offset": 0, '
+verdict "with --per-byte they are the last line" $?
+run score -m run empty --by-position
+[ "$rc" -eq 0 ] && [ "$(grep -Ec '^ +[0-3] +0 +-$' out)" -eq 4 ]
+verdict "positions of nothing" $?
+works "score --svg" '  text$' score -m run text --svg picture.svg
+grep -q '^<svg ' picture.svg && grep -q 'in patches of 4' picture.svg && ! grep -q position out
+verdict "a picture, and no table" $?
+run score -m run text --svg nowhere/picture.svg
+[ "$rc" -eq 1 ] && one_line && grep -q 'nowhere/picture.svg' err
+verdict "a picture in a missing directory" $?
+run score -m run text --svg /dev/full
+[ "$rc" -eq 1 ] && one_line && grep -q '/dev/full' err
+verdict "a picture on a full disk" $?
+"$octet" score -m run text --by-position >/dev/full 2>err
+[ $? -eq 1 ] && one_line && grep -q 'standard output: No space left' err
+verdict "positions to a full disk" $?
 mkdir void
 fails "a directory without a model" 1 'void: ' score -m void text
 fails "a text for a model" 3 'text: ' score -m ./text text
@@ -312,7 +373,7 @@ generate="generate -m run --seed 5"
     verdict "a file that cannot grow leaves nothing behind" $?
 }
 
-# --- info, bench ---------------------------------------------------------------------------------
+# --- info ---------------------------------------------------------------------------------
 works "info of a model" '^parameters +[0-9]+$' info -m run
 works "info --json of a model" '"parameters": [0-9]+, "context": 128, "levels": 2, "vocabulary": 256, .*"fingerprint": "[0-9a-f]{32}"' info -m run --json
 works "info of the machine" '^threads +1$' info --threads 1
@@ -323,6 +384,45 @@ OCTET_MODELS=$work/models works "info lists bundled models" '^bundled models +te
 OCTET_MODELS=$work/models works "the default model is text" '"path": "text"' score text --json
 fails "info takes no operands" 1 'run: takes no operands' info run
 fails "info of no model" 1 'missing: ' info -m missing
+
+# --- info of configurations ----------------------------------------------------------------------
+works "the presets" '^image640 +MegaByte 125M \+ 83M$' info --preset list
+presets=$(awk '{ print $1 }' out)
+works "the presets as JSON" '^\{"presets": \[\{"name": "text", "about": "[^"]*"\}, .*\}\]\}$' info --preset list --json
+for preset in $presets; do
+    run info --preset "$preset" --json
+    cp out preset.json
+    [ "$rc" -eq 0 ] && grep -Eq "^\{\"preset\": \"$preset\", \"parameters\": [0-9]+, \"block_weights\": [0-9]+, .*\"forward_flops\": [0-9.e+]+, .*\"memory\": \{\"run\": \{.*\"train\": \{\"weights\": [0-9]+, .*\"total\": [0-9]+\}\}, \"config\": \{\"context\"" out
+    verdict "preset $preset" $?
+    "$octet" info --preset "$preset" --write-config >written.json 2>err && "$octet" info -c written.json --json >out 2>>err
+    sed 's/"path": "written.json"/"preset": "'"$preset"'"/' out | cmp -s - preset.json
+    verdict "its configuration says the same" $?
+done
+works "info of a preset" '^block weights +931135488$' info --preset text
+works "memory of both uses" '^  caches +[0-9.]+ [kMG]B +-$' info --preset text
+"$octet" info -c - <written.json >out 2>err
+verdict "a configuration from standard input" $?
+works "info of a configuration" '^parameters +[0-9]+$' info -c "$samples/tiny.json"
+a=$(sed -n 's/^parameters  *//p' out)
+run info -m run
+[ "$(sed -n 's/^parameters  *//p' out)" = "$a" ]
+verdict "as many parameters as the model made of it" $?
+fails "no such preset" 1 '--preset: "nonsense" is none' info --preset nonsense
+fails "a misspelt preset" 1 'did you mean "audio"' info --preset audoi
+fails "a missing configuration" 1 'missing: .*No such file' info -c missing
+fails "a configuration that is none" 1 'text:1:' info -c text
+printf '{"context": 8\000}' >zero.json
+fails "a configuration with a byte of 0" 1 'zero.json: ' info -c zero.json
+fails "preset and model" 1 'exclude each other' info --preset text -m run
+fails "preset and configuration" 1 'exclude each other' info --preset text -c "$samples/tiny.json"
+fails "--write-config of a model" 1 '--write-config: needs a --preset' info -m run --write-config
+printf '{"context": 16777216, "levels": [{"dim": 64, "layers": 1, "heads": 1}], "train": {"batch": 65536}}' >large.json
+fails "a batch that cannot be" 1 'large.json: .*batch: ' info -c large.json
+"$octet" info --preset text >/dev/full 2>err
+[ $? -eq 1 ] && one_line && grep -q 'standard output: No space left' err
+verdict "info to a full disk" $?
+
+# --- bench ---------------------------------------------------------------------------------------
 fails "bench: no configurations" 1 '.' bench --configs void generate.a
 run bench nosuchname --configs "$samples" --json
 [ "$rc" -eq 1 ] && [ "$(cat out)" = "[]" ] && grep -q 'nosuchname: no benchmark' err

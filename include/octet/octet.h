@@ -8,6 +8,7 @@
 #define OCTET_OCTET_H
 
 #include "octet/bench.h"
+#include "octet/budget.h"
 #include "octet/model.h"
 #include "octet/runtime.h"
 #include "octet/score.h"

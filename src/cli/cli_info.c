@@ -1,16 +1,19 @@
-/* cli_info.c: octet info: a model, the bundled models, and the machine. */
+/* cli_info.c: octet info: a model, the bundled models, and the machine; or a configuration. */
 #include <string.h>
 
+#include "cli/cli_budget.h"
 #include "cli/options.h"
 
 static const option_usage usage = {
-    "[-m MODEL] [--json]",
-    "With -m: what the model is. Without: the bundled models, the machine, and the model that "
-    "other\n"
-    "commands use by default.",
+    "[-m MODEL | -c CONFIG | --preset NAME] [--write-config] [--json]",
+    "With -m: what the model is. With -c or --preset, a configuration of the MegaByte paper: its\n"
+    "parameters, its cost, and the memory it would take, without taking it. Without any: the\n"
+    "bundled models, the machine, and the model that other commands use by default.",
     "  octet info\n"
     "  octet info -m run/demo\n"
-    "  octet info -m run/demo/best.safetensors --json",
+    "  octet info -m run/demo/best.safetensors --json\n"
+    "  octet info --preset list\n"
+    "  octet info --preset text --write-config > text.json",
 };
 
 typedef struct info_run {
@@ -137,7 +140,8 @@ static int describe(cli *c, const char *name, octet_runtime *runtime, octet_erro
 }
 
 int cli_info(cli *c, int argc, char **argv) {
-    const char *name = NULL;
+    const char *name = NULL, *config = NULL, *preset = NULL;
+    int write_config = 0;
     option table[] = {
         {.name = "model",
          .letter = 'm',
@@ -145,6 +149,21 @@ int cli_info(cli *c, int argc, char **argv) {
          .value = &name,
          .argument = "MODEL",
          .help = "checkpoint, directory of a run, or bundled model"},
+        {.name = "config",
+         .letter = 'c',
+         .kind = OPTION_PATH,
+         .value = &config,
+         .argument = "CONFIG",
+         .help = "a configuration: what a model of it would cost"},
+        {.name = "preset",
+         .kind = OPTION_PATH,
+         .value = &preset,
+         .argument = "NAME",
+         .help = "the same for a model of the MegaByte paper; \"list\" names them"},
+        {.name = "write-config",
+         .kind = OPTION_FLAG,
+         .value = &write_config,
+         .help = "print the preset's configuration, for octet train -c"},
     };
     octet_runtime *runtime;
     octet_error error = {0};
@@ -155,6 +174,18 @@ int cli_info(cli *c, int argc, char **argv) {
         cli_error(c, "%s: takes no operands; -m MODEL names a model", argv[0]);
         return 1;
     }
+    if (!!name + !!config + !!preset > 1) {
+        cli_error(c, "--model, --config and --preset exclude each other");
+        return 1;
+    }
+    if (write_config && !preset) {
+        cli_error(c, "--write-config: needs a --preset");
+        return 1;
+    }
+    if (preset && !strcmp(preset, "list"))
+        return cli_presets(c);
+    if (config || preset)
+        return cli_budget(c, preset, config, write_config);
     if (cli_runtime(c, 0, &runtime, &error))
         return cli_fail(c, &error);
     code = describe(c, name, runtime, &error);

@@ -137,7 +137,7 @@ static void create_level(model *m, int level) {
     }
 }
 
-octet_status model_create(model **out, backend *b, const config *c, octet_error *error) {
+octet_status model_outline(model **out, backend *b, const config *c, octet_error *error) {
     *out = NULL;
     model *m = calloc(1, sizeof *m);
     if (!m)
@@ -155,12 +155,20 @@ octet_status model_create(model **out, backend *b, const config *c, octet_error 
         create_level(m, s);
         if (m->params.error.code)
             status = error_set(error, m->params.error.code, "%s", m->params.error.text);
-        else
-            status = create_positions(m, s, error);
     }
     if (status)
         model_destroy(&m);
     *out = m;
+    return status;
+}
+
+octet_status model_create(model **out, backend *b, const config *c, octet_error *error) {
+    octet_status status = model_outline(out, b, c, error);
+    model *m = *out;
+    for (int s = 0; s < c->n_levels && !status; s++)
+        status = create_positions(m, s, error);
+    if (status)
+        model_destroy(out);
     return status;
 }
 

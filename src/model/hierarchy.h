@@ -29,6 +29,10 @@ typedef struct model {
 octet_status model_create(model **out, backend *b, const config *c, octet_error *error);
 void model_destroy(model **m);
 
+/* As model_create without the rotary tables, which running needs and recording does not: on a
+ * planner it takes next to no memory. */
+octet_status model_outline(model **out, backend *b, const config *c, octet_error *error);
+
 /* The stack of a level. */
 const block_stack *model_stack(const model *m, int level);
 

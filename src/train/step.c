@@ -129,7 +129,8 @@ static octet_status fill_rows(step_graph *s, octet_error *error) {
     return status;
 }
 
-octet_status step_create(step_graph **out, model *m, optimizer *o, int64_t batch,
+/* All but the host copies of the inputs. */
+static octet_status make(step_graph **out, model *m, optimizer *o, int64_t batch,
                          int64_t micro_batches, octet_error *error) {
     *out = NULL;
     int64_t context = m->config.context;
@@ -158,11 +159,28 @@ octet_status step_create(step_graph **out, model *m, optimizer *o, int64_t batch
         status = record(s, error);
     if (!status)
         status = backend_compile(m->backend, &s->p, s->g, error);
-    if (!status)
-        status = fill_rows(s, error);
     if (status)
         step_destroy(&s);
     *out = s;
+    return status;
+}
+
+octet_status step_create(step_graph **out, model *m, optimizer *o, int64_t batch,
+                         int64_t micro_batches, octet_error *error) {
+    octet_status status = make(out, m, o, batch, micro_batches, error);
+    if (!status)
+        status = fill_rows(*out, error);
+    if (status)
+        step_destroy(out);
+    return status;
+}
+
+octet_status step_measure(size_t *bytes, model *m, optimizer *o, int64_t batch,
+                          int64_t micro_batches, octet_error *error) {
+    step_graph *s = NULL;
+    octet_status status = make(&s, m, o, batch, micro_batches, error);
+    *bytes = status ? 0 : step_bytes(s);
+    step_destroy(&s);
     return status;
 }
 

@@ -34,4 +34,8 @@ octet_status step_run(step_graph *s, int64_t step, int64_t steps, step_result *o
 /* Memory of the step in bytes, weights apart. */
 size_t step_bytes(const step_graph *s);
 
+/* That memory, without the step: on a planner (planner.h) nothing of its size is taken. */
+octet_status step_measure(size_t *bytes, model *m, optimizer *o, int64_t batch,
+                          int64_t micro_batches, octet_error *error);
+
 #endif
