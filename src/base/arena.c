@@ -2,14 +2,16 @@
  *
  * So n bytes cost O(log n) calls of the allocator and at most twice the memory. A request larger
  * than the next block gets a block of its own size. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ARENA_ALIGN = 16, FIRST_BLOCK = 64 * 1024, TENSOR_ALIGN = 64 };
+enum { ARENA_ALIGN = 16, FIRST_BLOCK = 64 * 1024, TENSOR_ALIGN = 64, HUGE_PAGE = 1 << 21 };
 
 struct arena_block {
     arena_block *next; /* the one before it in time */
@@ -76,14 +78,23 @@ void arena_finish(arena *a) {
     *a = (arena){0};
 }
 
+/* Large memory is asked for in huge pages where the system has them: kernels that walk columns of
+ * large tensors would else wait for addresses to be translated. */
 void *memory_aligned(size_t bytes) {
     if (bytes == 0 || bytes > SIZE_MAX / 2) {
         return NULL;
     }
-    size_t rounded = (bytes + TENSOR_ALIGN - 1) & ~(size_t)(TENSOR_ALIGN - 1);
-    void *memory = aligned_alloc(TENSOR_ALIGN, rounded);
-    if (memory != NULL) {
-        memset(memory, 0, rounded);
+    const size_t rounded = (bytes + TENSOR_ALIGN - 1) & ~(size_t)(TENSOR_ALIGN - 1);
+    const size_t huge = rounded & ~(size_t)(HUGE_PAGE - 1);
+    void *memory = NULL;
+    if (posix_memalign(&memory, huge > 0 ? HUGE_PAGE : TENSOR_ALIGN, rounded) != 0) {
+        return NULL;
     }
+#ifdef MADV_HUGEPAGE
+    if (huge > 0) {
+        (void)madvise(memory, huge, MADV_HUGEPAGE); /* a hint: refused, nothing is lost */
+    }
+#endif
+    memset(memory, 0, rounded);
     return memory;
 }
