@@ -45,7 +45,7 @@ octet_status session_restore(session *s, int stream, const void *data, size_t si
 
 /* The first byte of the window in which a stream that has read `position` bytes stands: window 0
  * begins at byte 0, window w at w (context - keep); a stream leaves a window when it has read all
- * `context` bytes of it. */
+ * `context` bytes of it. A stream of an endless model stays in window 0. */
 int64_t session_window_start(int64_t context, int64_t keep, int64_t position);
 
 #endif
