@@ -90,6 +90,26 @@ static void arena_gives_zeroed_aligned_apart(void **state) {
     arena_finish(&a);
 }
 
+/* Small blocks, those that just miss and just hold a large page, and several of them. */
+static void memory_is_zeroed_and_aligned(void **state) {
+    (void)state;
+    const size_t page = (size_t)2 << 20;
+    const size_t sizes[] = {1, 63, 64, 65, page - 1, page, page + 1, 5 * page / 2};
+    assert_null(memory_aligned(0));
+    assert_null(memory_aligned(SIZE_MAX));
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        unsigned char *memory = memory_aligned(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % 64, 0);
+        for (size_t k = 0; k < sizes[i]; k++) {
+            if (memory[k] != 0)
+                fail_msg("byte %d of %d is %d", (int)k, (int)sizes[i], memory[k]);
+            memory[k] = 0xff; /* so that the next block finds it unclean if it gets it again */
+        }
+        free(memory);
+    }
+}
+
 static void arena_grows_geometrically(void **state) {
     (void)state;
     arena a = {0};
@@ -361,6 +381,7 @@ int main(void) {
         cmocka_unit_test(error_is_one_line),
         cmocka_unit_test(arena_gives_zeroed_aligned_apart),
         cmocka_unit_test(arena_grows_geometrically),
+        cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(memory_refuses_absurd_sizes),
         cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(philox_uniform_is_below_one),

@@ -26,8 +26,8 @@ char *arena_strdup(arena *a, const char *text);
 /* Frees everything and leaves an empty arena. */
 void arena_finish(arena *a);
 
-/* 64-byte aligned, zeroed memory for tensors; NULL when memory is out or `bytes` is 0. Freed with
- * free(). */
+/* 64-byte aligned, zeroed memory for tensors, on large pages where the system has them to give;
+ * NULL when memory is out or `bytes` is 0. Freed with free(). */
 void *memory_aligned(size_t bytes);
 
 #endif
