@@ -71,11 +71,11 @@ int cpu_tasks(const cpu_call *c, int64_t units, double unit_cost);
 void cpu_range(int64_t units, int64_t grain, int task, int n_tasks, int64_t *begin, int64_t *end);
 
 /* A variable's memory on this backend: f32 data whatever the storage type (bf16 is widened when
- * written and is exact when read back), and for parameters the packed forms that matmul uses. */
+ * written and is exact when read back), and for parameters the packed form that matmul uses. */
 typedef struct cpu_memory {
     void *data;
-    float *packed[2]; /* by transpose_b; NULL until a graph is compiled that needs it */
-    uint64_t packed_version[2];
+    float *packed; /* of its transpose; NULL until a graph is compiled that needs it */
+    uint64_t packed_version;
 } cpu_memory;
 
 #endif

@@ -86,10 +86,11 @@ void cpu_range(int64_t units, int64_t grain, int task, int n_tasks, int64_t *beg
 
 /* --- packed forms */
 
-/* Whether b of a matrix product is a parameter as it stands, not one that is seen in another shape
- * or that an earlier node of the program has changed. */
+/* Whether b of a matrix product is the transpose of a parameter as it stands, not one that is seen
+ * in another shape or that an earlier node of the program has changed. What is not transposed is
+ * cheap to pack where it is multiplied. */
 static int is_packable(const cpu_program *p, const node *n) {
-    if (n->op != OP_MATMUL || n->params.matmul.transpose_a)
+    if (n->op != OP_MATMUL || n->params.matmul.transpose_a || !n->params.matmul.transpose_b)
         return 0;
     const tensor *b = n->input[1], *owner = tensor_storage(b);
     if (owner->kind != TENSOR_VARIABLE || owner->variable->kind != VARIABLE_PARAMETER ||
@@ -107,12 +108,12 @@ static const float *packed_form_of(cpu_program *p, const node *n, octet_status *
                                    octet_error *error) {
     if (!is_packable(p, n))
         return NULL;
-    packed_form form = {tensor_storage(n->input[1])->variable, n->params.matmul.transpose_b};
+    packed_form form = {tensor_storage(n->input[1])->variable};
     const float *packed = packed_form_memory(&form, error);
     if (!packed)
         *status = OCTET_NO_MEMORY;
     for (int i = 0; i < p->n_forms; i++)
-        if (p->forms[i].source == form.source && p->forms[i].transpose_b == form.transpose_b)
+        if (p->forms[i].source == form.source)
             return packed;
     p->forms[p->n_forms++] = form;
     return packed;

@@ -2,8 +2,9 @@
  *
  * A task owns a rectangle of y. It walks blocks of columns and of k whose panels of b stay in the
  * second-level cache, and multiplies groups of rows with them by a kernel that keeps its tile in
- * registers. Where b is a parameter its panels are ready; else the task packs each block first. A
- * row-major a is read as it is; of a transposed one the task packs the columns that it needs. */
+ * registers. Where b is a transposed parameter its panels are ready; else the task packs each block
+ * first. A row-major a is read as it is; of a transposed one the task packs the columns that it
+ * needs. */
 #include "cpu/cpu.h"
 
 /* Blocks are long in k, since each one reads and writes y again; with a transposed, a packed panel
@@ -79,7 +80,7 @@ static int tasks(const cpu_call *c, int phase) {
     const double cycles = grid_of(&s, c->packed != NULL, 1).cost;
     int n_tasks = cpu_tasks(c, units, 16 * cycles / (double)units);
     /* Tasks that share rows or columns pack the same again: worse than some imbalance. */
-    if (s.transpose_a && n_tasks > c->n_lanes)
+    if ((s.transpose_a || !c->packed) && n_tasks > c->n_lanes)
         n_tasks = c->n_lanes;
     const grid g = grid_of(&s, c->packed != NULL, n_tasks);
     return g.rows * g.columns;

@@ -10,8 +10,7 @@
 void cpu_memory_release(variable *v) {
     cpu_memory *m = v->memory;
     free(m->data);
-    free(m->packed[0]);
-    free(m->packed[1]);
+    free(m->packed);
     free(m);
     v->memory = NULL;
 }
@@ -67,7 +66,7 @@ typedef struct pack_job {
     const matmul_kernels *kernels;
     const variable *source;
     int64_t k, n;
-    int transpose_b, n_tasks;
+    int n_tasks;
 } pack_job;
 
 static void pack_task(void *context, int index, int lane) {
@@ -76,40 +75,37 @@ static void pack_task(void *context, int index, int lane) {
     const cpu_memory *m = job->source->memory;
     int64_t begin, end;
     cpu_range((job->n + 31) / 32, 1, index, job->n_tasks, &begin, &end);
-    matmul_pack(job->kernels, m->packed[job->transpose_b], m->data, job->k, job->n,
-                job->transpose_b, begin, end);
+    matmul_pack(job->kernels, m->packed, m->data, job->k, job->n, 1, begin, end);
 }
 
 static void form_sizes(const packed_form *form, int64_t *k, int64_t *n) {
     const variable *v = form->source;
-    int64_t columns = v->dim[v->rank - 1], rows = variable_elements(v) / columns;
-    *k = form->transpose_b ? columns : rows;
-    *n = form->transpose_b ? rows : columns;
+    *k = v->dim[v->rank - 1];
+    *n = variable_elements(v) / *k;
 }
 
 const float *packed_form_memory(const packed_form *form, octet_error *error) {
     cpu_memory *m = form->source->memory;
-    float **packed = &m->packed[form->transpose_b];
     int64_t k, n;
     form_sizes(form, &k, &n);
     size_t bytes = matmul_packed_floats(k, n) * sizeof(float);
-    if (!*packed)
-        *packed = memory_aligned(bytes);
-    if (!*packed)
+    if (!m->packed)
+        m->packed = memory_aligned(bytes);
+    if (!m->packed)
         error_memory(error, form->source->name, (double)bytes);
-    return *packed;
+    return m->packed;
 }
 
 void packed_form_refresh(const packed_form *form, const matmul_kernels *kernels, pool *threads) {
     cpu_memory *m = form->source->memory;
-    if (m->packed_version[form->transpose_b] == form->source->version + 1)
+    if (m->packed_version == form->source->version + 1)
         return;
-    pack_job job = {kernels, form->source, 0, 0, form->transpose_b, 1};
+    pack_job job = {kernels, form->source, 0, 0, 1};
     form_sizes(form, &job.k, &job.n);
     int64_t panels = (job.n + 31) / 32;
     int wanted = 2 * pool_threads(threads);
     if (job.k * job.n > 65536)
         job.n_tasks = panels < wanted ? (int)panels : wanted;
     pool_run(threads, pack_task, &job, job.n_tasks);
-    m->packed_version[form->transpose_b] = form->source->version + 1;
+    m->packed_version = form->source->version + 1;
 }

@@ -13,8 +13,7 @@ void cpu_memory_read(const variable *v, int64_t first, int64_t n, void *data);
 
 /* A packed form that must follow its parameter. */
 typedef struct packed_form {
-    const variable *source;
-    int transpose_b; /* as matmul reads it */
+    const variable *source; /* b of products with transpose_b */
 } packed_form;
 
 /* The form's memory, taken when it is asked for the first time; NULL when memory is out. */
