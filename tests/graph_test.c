@@ -248,6 +248,22 @@ static void chain_needs_two_places(void **state) {
     graph_destroy(&g);
 }
 
+/* Sizes whose sum would pass 2^64 and start again at 0. */
+static void sums_of_sizes_do_not_overflow(void **state) {
+    (void)state;
+    octet_error error = {0};
+    graph *g = NULL;
+    support_ok(graph_create(&g, &error), &error);
+    tensor *x = input(g, SHAPE((int64_t)1 << 28, (int64_t)1 << 28)), *sum = x;
+    for (int i = 0; i < 80; i++)
+        sum = add(g, sum, graph_output(g, unary(g, x, UNARY_TANH, 0)));
+    graph_output(g, sum);
+    plan *p = NULL;
+    assert_int_equal(plan_create(&p, g, &error), OCTET_NO_MEMORY);
+    assert_null(p);
+    graph_destroy(&g);
+}
+
 static void dead_nodes_are_dropped(void **state) {
     (void)state;
     octet_error error = {0};
@@ -460,6 +476,7 @@ int main(void) {
         cmocka_unit_test(in_place_ops_alias_their_variable),
         cmocka_unit_test(plan_keeps_living_results_apart),
         cmocka_unit_test(chain_needs_two_places),
+        cmocka_unit_test(sums_of_sizes_do_not_overflow),
         cmocka_unit_test(dead_nodes_are_dropped),
         cmocka_unit_test(gradients_of_all_uses_add_up),
         cmocka_unit_test(gradient_is_only_where_it_belongs),

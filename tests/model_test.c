@@ -340,6 +340,34 @@ static void rotary_positions_are_interpolated(void **state) {
     free(scaled);
 }
 
+/* Rows beyond the table are computed to its bits. */
+static void rotary_rows_beyond_the_table(void **state) {
+    (void)state;
+    const uint8_t bytes[100] = {0};
+    level_shape all = {.unit_bytes = 1, .table_dim = 10, .rope_base = 10000, .rope_scale = 1};
+    level_shape part, large = all;
+    row_arrays a, b;
+    float *table, *unused;
+    support_ok(row_table_create(&table, &all, 100, &error), &error);
+    assert_int_equal(all.table_rows, 100);
+    part = all;
+    part.table_rows = 37;
+    support_ok(row_arrays_create(&a, &all, 1, 100, &error), &error);
+    support_ok(row_arrays_create(&b, &part, 1, 100, &error), &error);
+    for (int64_t n = 0; n < 100; n++) {
+        row_fill(&a, &all, 0, n, n, bytes, 0, table);
+        row_fill(&b, &part, 0, n, n, bytes, 0, table);
+    }
+    assert_memory_equal(a.table, table, 1000 * sizeof *table);
+    assert_memory_equal(a.table, b.table, 1000 * sizeof *table);
+    support_ok(row_table_create(&unused, &large, 1 << 24, &error), &error);
+    assert_int_equal(large.table_rows, (1 << 20) / 10);
+    free(unused);
+    free(table);
+    row_arrays_finish(&a);
+    row_arrays_finish(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(model_is_causal),
@@ -348,6 +376,7 @@ int main(void) {
         cmocka_unit_test(gradient_of_cpu_equals_reference),
         cmocka_unit_test(parameters_counted),
         cmocka_unit_test(rotary_positions_are_interpolated),
+        cmocka_unit_test(rotary_rows_beyond_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

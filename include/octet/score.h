@@ -24,7 +24,8 @@ typedef struct octet_score_params {
 
 /* *bits = sum over all bytes of -log2 p(byte | the bytes before it), over the whole vocabulary. The
  * first byte and a last partial patch count. The same probabilities as a session's, to the bit
- * (strided: as those of two sessions). params may be NULL. */
+ * (strided: as those of two sessions). params may be NULL. OCTET_CORRUPT: the model's weights are
+ * so large that a byte's probability is not a number. */
 octet_status octet_score(octet_model *model, const uint8_t *bytes, size_t n,
                          const octet_score_params *params, double *bits, octet_error *error);
 

@@ -18,9 +18,11 @@ octet_status error_set(octet_error *error, octet_status code, const char *format
         error->text[0] = '\0';
     }
     va_end(arguments);
-    for (char *c = error->text; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+    for (unsigned char *c = (unsigned char *)error->text; *c != '\0'; c++) {
+        if (*c < 0x20 || *c == 0x7f) {
             *c = '?';
+        } else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) { /* U+0080 to U+009F in UTF-8 */
+            c[0] = c[1] = '?';
         }
     }
     return code;

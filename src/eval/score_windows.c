@@ -10,6 +10,7 @@
  * in which it stands in the first half of its patch, so the passes run side by side as lanes. */
 #include "eval/score_windows.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,8 +138,14 @@ static octet_status stopped(int64_t offset, octet_error *error) {
     return error_set(error, OCTET_STOPPED, "scoring was stopped at byte %lld", (long long)offset);
 }
 
+/* Weights that are finite may still give logits that are not. */
 static octet_status visit(const octet_score_params *p, int64_t offset, const uint8_t *bytes,
                           const float *bits, int64_t n, octet_error *error) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(bits[i]))
+            return error_set(error, OCTET_CORRUPT,
+                             "the model gives byte %lld no probability: its logits are not finite",
+                             (long long)(offset + i));
     if (p && p->visit && p->visit(p->context, offset, bytes + offset, bits, (size_t)n))
         return stopped(offset, error);
     return OCTET_OK;

@@ -1,10 +1,14 @@
 /* plan.c: dead nodes, stages, liveness, and first-fit placement of results. */
 #include "graph/plan.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ALIGNMENT 64
+
+/* Far below where sums of sizes would start again at 0. */
+#define BYTES_MOST (SIZE_MAX / 4)
 
 void plan_destroy(plan **p) {
     if (!p || !*p)
@@ -110,6 +114,10 @@ static void place(plan *p, live_list *live, const tensor *t, int last_stage) {
     int at = 0;
     for (; at < live->n && offset + size > live->items[at].begin; at++)
         offset = live->items[at].end;
+    if (size > BYTES_MOST - offset) {
+        p->bytes = BYTES_MOST; /* no device holds that; plan_create says so */
+        return;
+    }
     memmove(live->items + at + 1, live->items + at, (size_t)(live->n - at) * sizeof *live->items);
     live->items[at] = (live_result){offset, offset + size, last_stage};
     live->n++;
@@ -175,6 +183,10 @@ octet_status plan_create(plan **out, const graph *g, octet_error *error) {
         collect_nodes(p, g);
         cut_stages(p);
         place_results(p, g, last_stage, &live);
+        if (p->bytes == BYTES_MOST) {
+            plan_destroy(&p);
+            status = error_memory(error, "the graph's results", (double)BYTES_MOST);
+        }
         *out = p;
     } else {
         plan_destroy(&p);

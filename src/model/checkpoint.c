@@ -33,85 +33,135 @@ static octet_status check_shape(const variable *v, const safetensors_tensor *t, 
                      tensor_describe(a, sizeof a, &found), tensor_describe(b, sizeof b, &wanted));
 }
 
+static float value_at(const safetensors_tensor *t, int64_t i) {
+    float value;
+    if (t->type == SAFETENSORS_BF16) {
+        uint16_t half;
+        memcpy(&half, t->data + 2 * i, sizeof half);
+        return bf16_widen(half);
+    }
+    memcpy(&value, t->data + 4 * i, sizeof value);
+    return value;
+}
+
+static octet_status check_values(const variable *v, const safetensors_tensor *t, const char *path,
+                                 octet_error *error) {
+    int64_t n = variable_elements(v);
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(value_at(t, i)))
+            return error_set(error, OCTET_CORRUPT, "%s: tensor %s: element %lld is %f, not finite",
+                             path, v->name, (long long)i, (double)value_at(t, i));
+    return OCTET_OK;
+}
+
 static octet_status read_tensor(backend *b, variable *v, const safetensors_tensor *t,
-                                const char *path, octet_error *error) {
+                                octet_error *error) {
     int64_t n = variable_elements(v);
     float *values = malloc((size_t)n * sizeof *values + 1);
     if (!values)
         return error_memory(error, v->name, (double)n * sizeof *values);
-    octet_status status = OCTET_OK;
-    for (int64_t i = 0; i < n; i++) {
-        if (t->type == SAFETENSORS_BF16) {
-            uint16_t half;
-            memcpy(&half, t->data + 2 * i, sizeof half);
-            values[i] = bf16_widen(half);
-        } else {
-            memcpy(&values[i], t->data + 4 * i, sizeof *values);
-        }
-        if (!isfinite(values[i])) {
-            status =
-                error_set(error, OCTET_CORRUPT, "%s: tensor %s: element %lld is %f, not finite",
-                          path, v->name, (long long)i, (double)values[i]);
-            break;
-        }
-    }
-    if (!status)
-        status = backend_write(b, v, 0, n, values, error);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = value_at(t, i);
+    octet_status status = backend_write(b, v, 0, n, values, error);
     free(values);
     return status;
 }
 
-octet_status checkpoint_read_params(params *p, const safetensors *st, const char *path,
-                                    octet_error *error) {
+octet_status checkpoint_check_params(const params *p, const safetensors *st, const char *path,
+                                     octet_error *error) {
     octet_status status = OCTET_OK;
     for (int i = 0; i < p->n && !status; i++) {
-        variable *v = &p->list[i]->v;
+        const variable *v = &p->list[i]->v;
         const safetensors_tensor *t = safetensors_find(st, v->name);
         if (!t)
             return error_set(error, OCTET_WRONG_MODEL, "%s: tensor %s is missing", path, v->name);
         status = check_shape(v, t, path, error);
-        if (!status)
-            status = read_tensor(p->backend, v, t, path, error);
+    }
+    for (int i = 0; i < p->n && !status; i++) {
+        const variable *v = &p->list[i]->v;
+        status = check_values(v, safetensors_find(st, v->name), path, error);
     }
     return status;
 }
 
-/* A tensor that the model does not know, unless it belongs to a training run. */
+octet_status checkpoint_read_params(params *p, const safetensors *st, octet_error *error) {
+    octet_status status = OCTET_OK;
+    for (int i = 0; i < p->n && !status; i++) {
+        variable *v = &p->list[i]->v;
+        status = read_tensor(p->backend, v, safetensors_find(st, v->name), error);
+    }
+    return status;
+}
+
+static int of_run(const char *name) {
+    return !strncmp(name, "optimizer.", strlen("optimizer."));
+}
+
+/* A tensor that the model does not know, unless it belongs to a training run. All that it knows are
+ * there, so that their number tells. */
 static octet_status check_extra(const model *m, const safetensors *st, const char *path,
                                 octet_error *error) {
-    for (size_t i = 0; i < safetensors_count(st); i++) {
+    size_t n = 0;
+    for (size_t i = 0; i < safetensors_count(st); i++)
+        n += !of_run(safetensors_at(st, i)->name);
+    for (size_t i = 0; n != (size_t)m->params.n && i < safetensors_count(st); i++) {
         const char *name = safetensors_at(st, i)->name;
-        int of_run = !strncmp(name, "optimizer.", strlen("optimizer."));
-        if (!of_run && !params_find(&m->params, name))
+        if (!of_run(name) && !params_find(&m->params, name))
             return error_set(error, OCTET_WRONG_MODEL,
                              "%s: tensor %s is not part of the configured model", path, name);
     }
     return OCTET_OK;
 }
 
-static octet_status open_model(model **out, backend *b, const safetensors *st, const char *path,
+octet_status checkpoint_config(config *out, const safetensors *st, const char *path,
                                octet_error *error) {
     const char *format = safetensors_metadata(st, "format");
     const char *version = safetensors_metadata(st, "version");
     const char *text = safetensors_metadata(st, "config");
-    if (!format || strcmp(format, "octet") || !text)
-        return error_set(error, OCTET_CORRUPT, "%s: not a checkpoint of Octet: format is %s", path,
-                         format ? format : "not stated");
+    if (!format || strcmp(format, "octet"))
+        return error_set(error, OCTET_CORRUPT, "%s: not a checkpoint of Octet: format is %.40s",
+                         path, format ? format : "not stated");
     if (!version || strcmp(version, CHECKPOINT_VERSION))
-        return error_set(error, OCTET_CORRUPT, "%s: checkpoint version %s, this program reads %s",
-                         path, version ? version : "not stated", CHECKPOINT_VERSION);
+        return error_set(error, OCTET_CORRUPT,
+                         "%s: checkpoint version %.40s, this program reads %s", path,
+                         version ? version : "not stated", CHECKPOINT_VERSION);
     if (!safetensors_verified(st))
         return error_set(error, OCTET_CORRUPT, "%s: states no checksum (%s)", path,
                          SAFETENSORS_CHECKSUM);
+    if (!text)
+        return error_set(error, OCTET_CORRUPT, "%s: holds no configuration", path);
+    octet_status status = config_parse(out, text, strlen(text), path, error);
+    if (status != OCTET_ERROR)
+        return status;
+    if (error)
+        error->code = OCTET_CORRUPT;
+    return OCTET_CORRUPT;
+}
+
+octet_status checkpoint_plan(model **out, const safetensors *st, const char *path,
+                             octet_error *error) {
     config c;
-    octet_status status = config_parse(&c, text, strlen(text), path, error);
+    *out = NULL;
+    octet_status status = checkpoint_config(&c, st, path, error);
     if (status)
-        return status == OCTET_ERROR && error ? (error->code = OCTET_CORRUPT) : status;
-    status = model_create(out, b, &c, error);
+        return status;
+    status = model_outline(out, NULL, &c, error);
+    if (!status)
+        status = checkpoint_check_params(&(*out)->params, st, path, error);
     if (!status)
         status = check_extra(*out, st, path, error);
+    if (status)
+        model_destroy(out);
+    return status;
+}
+
+static octet_status open_model(model **out, backend *b, const safetensors *st, const char *path,
+                               octet_error *error) {
+    octet_status status = checkpoint_plan(out, st, path, error);
     if (!status)
-        status = checkpoint_read_params(&(*out)->params, st, path, error);
+        status = model_allocate(*out, b, error);
+    if (!status)
+        status = checkpoint_read_params(&(*out)->params, st, error);
     if (!status)
         status = checkpoint_fingerprint(*out, error);
     if (status)
@@ -125,6 +175,17 @@ octet_status checkpoint_open(model **out, backend *b, const char *path, octet_er
     octet_status status = safetensors_open(&st, path, error);
     if (!status)
         status = open_model(out, b, st, path, error);
+    safetensors_close(&st);
+    return status;
+}
+
+octet_status checkpoint_open_memory(model **out, backend *b, const char *label,
+                                    const uint8_t *bytes, size_t size, octet_error *error) {
+    *out = NULL;
+    safetensors *st = NULL;
+    octet_status status = safetensors_open_memory(&st, label, bytes, size, error);
+    if (!status)
+        status = open_model(out, b, st, label, error);
     safetensors_close(&st);
     return status;
 }

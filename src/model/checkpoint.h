@@ -14,12 +14,32 @@
 
 /* Opens a model: configuration, all weights (f32 or bf16), nothing missing. OCTET_ERROR: no such
  * file; OCTET_CORRUPT: damaged, not a checkpoint, weights that are not finite; OCTET_WRONG_MODEL:
- * tensors that do not fit the configuration in the file. */
+ * tensors that do not fit the configuration in the file. Memory is bounded by the file's size and a
+ * constant, not by what the configuration claims. */
 octet_status checkpoint_open(model **out, backend *b, const char *path, octet_error *error);
 
-/* Fills the parameters of `p` from the tensors of the same names; shapes must agree. */
-octet_status checkpoint_read_params(params *p, const safetensors *st, const char *path,
-                                    octet_error *error);
+/* The same for bytes in memory; `label` names them in messages. */
+octet_status checkpoint_open_memory(model **out, backend *b, const char *label,
+                                    const uint8_t *bytes, size_t size, octet_error *error);
+
+/* The configuration of an open file. OCTET_CORRUPT: not a checkpoint, of another version, without
+ * a checksum, without a valid configuration. */
+octet_status checkpoint_config(config *out, const safetensors *st, const char *path,
+                               octet_error *error);
+
+/* The model of an open file, without memory and weights: all tensors that the configuration asks
+ * for are there, and no others but those of a training run. A configuration is only a claim, a few
+ * hundred bytes can name a model of terabytes: nothing is allocated by it before this. */
+octet_status checkpoint_plan(model **out, const safetensors *st, const char *path,
+                             octet_error *error);
+
+/* Whether every parameter of `p` has its tensor, of its shape, F32 or BF16 (OCTET_WRONG_MODEL where
+ * not), and all values are finite (OCTET_CORRUPT). Needs no memory of the parameters. */
+octet_status checkpoint_check_params(const params *p, const safetensors *st, const char *path,
+                                     octet_error *error);
+
+/* Fills parameters that were checked so. */
+octet_status checkpoint_read_params(params *p, const safetensors *st, octet_error *error);
 
 /* A key and its text for the metadata. */
 typedef struct checkpoint_entry {

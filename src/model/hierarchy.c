@@ -144,7 +144,7 @@ octet_status model_outline(model **out, backend *b, const config *c, octet_error
         return error_memory(error, "model", sizeof *m);
     m->config = *c;
     m->backend = b;
-    params_init(&m->params, b);
+    params_init(&m->params, NULL);
     octet_status status = OCTET_OK;
     m->text = config_text(c);
     m->global = arena_alloc(&m->params.memory, (size_t)c->n_levels * sizeof *m->global);
@@ -156,17 +156,26 @@ octet_status model_outline(model **out, backend *b, const config *c, octet_error
         if (m->params.error.code)
             status = error_set(error, m->params.error.code, "%s", m->params.error.text);
     }
+    if (!status && b)
+        status = params_allocate(&m->params, b, error);
     if (status)
         model_destroy(&m);
     *out = m;
     return status;
 }
 
-octet_status model_create(model **out, backend *b, const config *c, octet_error *error) {
-    octet_status status = model_outline(out, b, c, error);
-    model *m = *out;
-    for (int s = 0; s < c->n_levels && !status; s++)
+octet_status model_allocate(model *m, backend *b, octet_error *error) {
+    m->backend = b;
+    octet_status status = params_allocate(&m->params, b, error);
+    for (int s = 0; s < m->config.n_levels && !status; s++)
         status = create_positions(m, s, error);
+    return status;
+}
+
+octet_status model_create(model **out, backend *b, const config *c, octet_error *error) {
+    octet_status status = model_outline(out, NULL, c, error);
+    if (!status)
+        status = model_allocate(*out, b, error);
     if (status)
         model_destroy(out);
     return status;

@@ -19,7 +19,7 @@ typedef struct model {
     global_level *global; /* [n_levels - 1] */
     local_level local;
     level_shape shape[CONFIG_MAX_LEVELS];
-    float *table[CONFIG_MAX_LEVELS]; /* rotary tables, [rows of a sequence][head size]; or NULL */
+    float *table[CONFIG_MAX_LEVELS];    /* rotary tables, [shape.table_rows][head size]; or NULL */
     uint64_t *turns[CONFIG_MAX_LEVELS]; /* of levels whose rotary positions run on; or NULL */
     char fingerprint[33];               /* "" until checkpoint_load or checkpoint_fingerprint */
     char *text;                         /* normalised configuration */
@@ -29,9 +29,12 @@ typedef struct model {
 octet_status model_create(model **out, backend *b, const config *c, octet_error *error);
 void model_destroy(model **m);
 
-/* As model_create without the rotary tables, which running needs and recording does not: on a
- * planner it takes next to no memory. */
+/* The model without the rotary tables, which running needs and recording does not: on a planner it
+ * takes next to no memory. Without a backend (NULL) weights are names and shapes only, so that a
+ * configuration that was not written by us can be held against what there is before it costs
+ * memory; model_allocate then adds weights and tables. */
 octet_status model_outline(model **out, backend *b, const config *c, octet_error *error);
+octet_status model_allocate(model *m, backend *b, octet_error *error);
 
 /* The stack of a level. */
 const block_stack *model_stack(const model *m, int level);

@@ -46,10 +46,18 @@ variable *params_add(params *p, const char *prefix, const char *name, param_grou
     memcpy(made->v.dim, dim, (size_t)rank * sizeof *dim);
     made->group = group;
     made->init = init;
-    if (backend_allocate(p->backend, &made->v, &p->error))
+    if (p->backend && backend_allocate(p->backend, &made->v, &p->error))
         return NULL;
     p->list[p->n++] = made;
     return &made->v;
+}
+
+octet_status params_allocate(params *p, backend *b, octet_error *error) {
+    octet_status status = OCTET_OK;
+    p->backend = b;
+    for (int i = 0; i < p->n && !status; i++)
+        status = backend_allocate(b, &p->list[i]->v, error);
+    return status;
 }
 
 param *params_find(const params *p, const char *name) {

@@ -32,11 +32,16 @@ typedef struct params {
     octet_error error; /* sticky: the first failure of params_add */
 } params;
 
-/* Empty store on a backend. */
+/* Empty store on a backend; without one (NULL) parameters are names and shapes until
+ * params_allocate. */
 void params_init(params *p, backend *b);
+
+/* Gives the parameters of a store without a backend their zeroed memory on `b`. */
+octet_status params_allocate(params *p, backend *b, octet_error *error);
 void params_finish(params *p);
 
-/* Adds a parameter "prefix.name" with zeroed memory; NULL after an error. */
+/* Adds a parameter "prefix.name" with zeroed memory (none without a backend); NULL after an error.
+ */
 variable *params_add(params *p, const char *prefix, const char *name, param_group group,
                      param_init init, int rank, const int64_t *dim);
 

@@ -7,6 +7,8 @@
 #include "base/exact.h"
 #include "graph/op.h"
 
+enum { TABLE_FLOATS = 1 << 20 };
+
 void row_arrays_finish(row_arrays *a) {
     free(a->source);
     free(a->place);
@@ -36,22 +38,37 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
     return error_memory(error, "row plan", (double)n * (double)(shape->unit_bytes + 4) * 4);
 }
 
-octet_status row_table_create(float **table, const level_shape *shape, int64_t n,
-                              octet_error *error) {
+/* Pair i of positions [from, from + n) at out, rows of table_dim. */
+static void fill_pair(float *out, const level_shape *shape, int64_t i, int64_t from, int64_t n) {
     int64_t half = shape->table_dim / 2;
-    *table = calloc((size_t)(n * shape->table_dim) + 1, sizeof **table);
-    if (!*table)
-        return error_memory(error, "rotary table", (double)n * (double)shape->table_dim * 4);
-    for (int64_t i = 0; i < half; i++) {
-        double frequency = exact_pow(shape->rope_base, -(double)i / (double)half);
-        for (int64_t t = 0; t < n; t++) {
-            double sine, cosine;
-            exact_sincos((double)t / shape->rope_scale * frequency, &sine, &cosine);
-            (*table)[t * 2 * half + i] = (float)cosine;
-            (*table)[t * 2 * half + half + i] = (float)sine;
-        }
+    double frequency = exact_pow(shape->rope_base, -(double)i / (double)half);
+    for (int64_t t = 0; t < n; t++) {
+        double sine, cosine;
+        exact_sincos((double)(from + t) / shape->rope_scale * frequency, &sine, &cosine);
+        out[t * 2 * half + i] = (float)cosine;
+        out[t * 2 * half + half + i] = (float)sine;
     }
+}
+
+octet_status row_table_create(float **table, level_shape *shape, int64_t n, octet_error *error) {
+    int64_t most = TABLE_FLOATS / shape->table_dim;
+    shape->table_rows = n < most ? n : most;
+    *table = calloc((size_t)(shape->table_rows * shape->table_dim) + 1, sizeof **table);
+    if (!*table)
+        return error_memory(error, "rotary table",
+                            (double)(shape->table_rows * shape->table_dim) * sizeof **table);
+    for (int64_t i = 0; i < shape->table_dim / 2; i++)
+        fill_pair(*table, shape, i, 0, shape->table_rows);
     return OCTET_OK;
+}
+
+static void fill_position(float *out, const level_shape *shape, int64_t t, const float *table) {
+    if (t < shape->table_rows) {
+        memcpy(out, table + t * shape->table_dim, (size_t)shape->table_dim * sizeof *out);
+        return;
+    }
+    for (int64_t i = 0; i < shape->table_dim / 2; i++)
+        fill_pair(out, shape, i, t, 1);
 }
 
 octet_status row_turns_create(uint64_t **turns, const level_shape *shape, octet_error *error) {
@@ -136,8 +153,7 @@ void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t
     if (shape->turns)
         row_turn(table, shape->turns, shape->table_dim / 2, n);
     else if (shape->table_dim)
-        memcpy(table, stream->table + place * shape->table_dim,
-               (size_t)shape->table_dim * sizeof *table);
+        fill_position(table, shape, place, stream->table);
 }
 
 void row_fill_padding(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t pos) {

@@ -23,6 +23,7 @@ typedef struct level_shape {
     int64_t unit_bytes; /* bytes of one unit */
     int64_t group;      /* units in one unit of the level above; 0 at the outermost level */
     int64_t table_dim;  /* head size for rotary tables; 0 for none */
+    int64_t table_rows; /* positions that the table holds, from row_table_create */
     double rope_base;
     double rope_scale;     /* positions are divided by it */
     int zero_start;        /* starts are symbol 0 instead of start vectors */
@@ -54,10 +55,11 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
                                octet_error *error);
 void row_arrays_finish(row_arrays *a);
 
-/* cos and sin of all positions below n: [n][D] with cos in the first D/2. Position t counts as t /
- * rope_scale (Chen et al. 2023). Computed in double by the exact functions and rounded once. */
-octet_status row_table_create(float **table, const level_shape *shape, int64_t n,
-                              octet_error *error);
+/* cos and sin of the positions below n: [n][D] with cos in the first D/2. Position t counts as t /
+ * rope_scale (Chen et al. 2023). Computed in double by the exact functions and rounded once. A
+ * table takes at most 4 MiB: a model is opened in no time whatever context it claims. Sets
+ * shape->table_rows; row_fill computes the rows beyond, with the same bits. */
+octet_status row_table_create(float **table, level_shape *shape, int64_t n, octet_error *error);
 
 /* Rotary positions that run on without end: pair i turns by turns[i] 2^-64 of a full turn a row, so
  * row n stands at the turn n turns[i] mod 2^64, an integer that is exact for any n. *turns is

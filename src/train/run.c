@@ -70,12 +70,13 @@ static void tell(const run *r, octet_train_event_kind kind, double bpb, const st
 
 static octet_status read_stored_config(config *c, const char *path, octet_error *error) {
     safetensors *st = NULL;
+    model *stored = NULL;
     octet_status status = safetensors_open(&st, path, error);
-    const char *text = status ? NULL : safetensors_metadata(st, "config");
-    if (!status && !text)
-        status = error_set(error, OCTET_CORRUPT, "%s: holds no configuration", path);
     if (!status)
-        status = config_parse(c, text, strlen(text), path, error);
+        status = checkpoint_plan(&stored, st, path, error);
+    if (!status)
+        *c = stored->config;
+    model_destroy(&stored);
     safetensors_close(&st);
     return status;
 }
@@ -89,6 +90,17 @@ static octet_status read_stored_seed(uint64_t *seed, const char *path, octet_err
     if (!status)
         *seed = strtoull(text, NULL, 10);
     safetensors_close(&st);
+    return status;
+}
+
+/* The run's checkpoints hold the configuration with the options in it: it must read back. */
+static octet_status check_readable(const config *c, octet_error *error) {
+    config again;
+    char *text = config_text(c);
+    if (!text)
+        return error_memory(error, "configuration", sizeof *c);
+    octet_status status = config_parse(&again, text, strlen(text), "options", error);
+    free(text);
     return status;
 }
 
@@ -113,7 +125,7 @@ static octet_status override(run *r, octet_error *error) {
         return error_set(error, OCTET_ERROR,
                          "batch %" PRId64 " is not a multiple of micro_batches %" PRId64, c->batch,
                          c->micro_batches);
-    return OCTET_OK;
+    return check_readable(&r->config, error);
 }
 
 /* The configuration: the file's, or when a run goes on without one the checkpoint's. Its seed

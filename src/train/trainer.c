@@ -90,6 +90,10 @@ octet_status trainer_refresh_eval(trainer *t, octet_error *error) {
 
 /* --- checkpoints */
 
+/* A run has at most as many steps as a configuration can ask for, and while its length is not known
+ * yet it counts as one of these. */
+#define STEPS_MOST 1000000000
+
 enum { ENTRY_STEP, ENTRY_STEPS, ENTRY_SEED, ENTRY_DATA, ENTRY_BYTES, ENTRY_BEST, ENTRIES };
 
 static const char *const entry_keys[ENTRIES] = {"step", "steps", "seed",
@@ -108,16 +112,27 @@ octet_status trainer_save(const trainer *t, const char *path, octet_error *error
     return checkpoint_write(t->live, &t->optimizer.state, e, ENTRIES, 0, path, error);
 }
 
-static octet_status read_number(const safetensors *st, const char *path, int entry, int64_t *out,
-                                octet_error *error) {
+static octet_status read_number(const safetensors *st, const char *path, int entry, int64_t most,
+                                int64_t *out, octet_error *error) {
     const char *text = safetensors_metadata(st, entry_keys[entry]);
     char *end = NULL;
     errno = 0;
     *out = text ? strtoll(text, &end, 10) : 0;
-    if (text && *text && !*end && !errno && *out >= 0)
+    if (text && *text && !*end && !errno && *out >= 0 && *out <= most)
         return OCTET_OK;
-    return error_set(error, OCTET_CORRUPT, "%s: %s is %s, not a number from 0", path,
-                     entry_keys[entry], text ? text : "not stated");
+    return error_set(error, OCTET_CORRUPT, "%s: %s is %.40s, not a number from 0 to %" PRId64, path,
+                     entry_keys[entry], text ? text : "not stated", most);
+}
+
+static octet_status read_best(const safetensors *st, const char *path, double *out,
+                              octet_error *error) {
+    const char *text = safetensors_metadata(st, entry_keys[ENTRY_BEST]);
+    char *end = NULL;
+    *out = text ? strtod(text, &end) : 0;
+    if (text && *text && !*end && isfinite(*out) && *out >= 0)
+        return OCTET_OK;
+    return error_set(error, OCTET_CORRUPT, "%s: %s is %.40s, not a number from 0", path,
+                     entry_keys[ENTRY_BEST], text ? text : "not stated");
 }
 
 static octet_status same_text(const safetensors *st, const char *path, const char *key,
@@ -134,15 +149,13 @@ static octet_status same_text(const safetensors *st, const char *path, const cha
  * where they part. */
 static octet_status same_config(const trainer *t, const safetensors *st, const char *path,
                                 octet_error *error) {
-    const char *text = safetensors_metadata(st, "config"), *own = t->live->text;
+    const char *own = t->live->text;
     size_t at = 0, key = 0;
     config c;
-    if (!text)
-        return error_set(error, OCTET_CORRUPT, "%s: holds no configuration", path);
-    octet_status status = config_parse(&c, text, strlen(text), path, error);
+    octet_status status = checkpoint_config(&c, st, path, error);
     char *stored = status ? NULL : config_text(&c);
     if (!stored)
-        return status ? status : error_memory(error, path, (double)strlen(text));
+        return status ? status : error_memory(error, path, (double)strlen(own));
     for (; stored[at] && stored[at] == own[at]; at++)
         if (own[at] == ',' || own[at] == '{')
             key = at + 1;
@@ -159,6 +172,7 @@ static octet_status load_state(trainer *t, const safetensors *st, const char *pa
                                octet_error *error) {
     char seed[32], content[32];
     int64_t step = 0, steps = 0, bytes = 0;
+    double best = 0;
     snprintf(seed, sizeof seed, "%" PRIu64, t->seed);
     snprintf(content, sizeof content, "%016" PRIx64, data_fingerprint(t->data));
     octet_status status = same_config(t, st, path, error);
@@ -167,22 +181,27 @@ static octet_status load_state(trainer *t, const safetensors *st, const char *pa
     if (!status)
         status = same_text(st, path, "data", content, error);
     if (!status)
-        status = read_number(st, path, ENTRY_STEP, &step, error);
+        status = read_number(st, path, ENTRY_STEPS, STEPS_MOST, &steps, error);
     if (!status)
-        status = read_number(st, path, ENTRY_STEPS, &steps, error);
+        status = read_number(st, path, ENTRY_STEP, steps, &step, error);
     if (!status)
-        status = read_number(st, path, ENTRY_BYTES, &bytes, error);
+        status = read_number(st, path, ENTRY_BYTES, INT64_MAX / 2, &bytes, error);
     if (!status)
-        status = checkpoint_read_params(&t->live->params, st, path, error);
+        status = read_best(st, path, &best, error);
     if (!status)
-        status = checkpoint_read_params(&t->optimizer.state, st, path, error);
+        status = checkpoint_check_params(&t->live->params, st, path, error);
+    if (!status)
+        status = checkpoint_check_params(&t->optimizer.state, st, path, error);
+    if (!status)
+        status = checkpoint_read_params(&t->live->params, st, error);
+    if (!status)
+        status = checkpoint_read_params(&t->optimizer.state, st, error);
     if (status)
         return status;
-    const char *best = safetensors_metadata(st, entry_keys[ENTRY_BEST]);
     t->step = step;
     t->steps = steps;
     t->bytes = bytes;
-    t->best_bits = best ? strtod(best, NULL) : 0;
+    t->best_bits = best;
     return OCTET_OK;
 }
 

@@ -34,7 +34,8 @@ octet_status trainer_step(trainer *t, step_result *out, octet_error *error);
 /* Brings t->eval up to date. */
 octet_status trainer_refresh_eval(trainer *t, octet_error *error);
 
-/* The whole state, and back. Loading refuses (OCTET_ERROR) another configuration, seed or data. */
+/* The whole state, and back. Loading refuses (OCTET_ERROR) another configuration, seed or data, and
+ * (OCTET_CORRUPT) what no run has written; then the trainer is as it was. */
 octet_status trainer_save(const trainer *t, const char *path, octet_error *error);
 octet_status trainer_load(trainer *t, const char *path, octet_error *error);
 
