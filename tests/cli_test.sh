@@ -443,6 +443,7 @@ fails "bench of a wrong configuration" 1 'text' bench -c text
     fails "missing validation data" 1 'missing: .*No such file' train text $tiny -o new --valid missing
     fails "missing configuration" 1 'missing: .*No such file' train text -c missing -o new
     fails "a configuration that is none" 1 'text:' train text -c text -o new
+    fails "a rate that no checkpoint can state" 1 'options: train.lr: 40 is outside 0 to 10' train text $tiny -o new --lr 100
     fails "empty data" 1 '.' train empty $tiny -o new
     fails "data shorter than a patch" 1 '.' train one $tiny -o short
     fails "a run that is there already" 1 'run/last.safetensors: .*--resume' train text $tiny -o run
