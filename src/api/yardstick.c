@@ -1,5 +1,6 @@
-/* yardstick.c: see yardstick.h. Own threads, so that every one of them is at work at once; best of
- * several. */
+/* yardstick.c: see yardstick.h. Own threads, so that every one of them is at work at once; the best
+ * of several rounds, each long enough that a clock which is high for a moment only does not count.
+ */
 #include "api/yardstick.h"
 
 #include <pthread.h>
@@ -11,6 +12,8 @@
 #include "cpu/peak.h"
 
 #define ROUNDS 5
+#define ROUND_SECONDS 0.1
+#define TRIAL 100000 /* rounds of multiply-adds that tell how many a round of ours takes */
 
 typedef struct yard_worker {
     pthread_t thread;
@@ -18,27 +21,33 @@ typedef struct yard_worker {
     read_function *read;
     const float *data; /* NULL: measure multiply-adds */
     size_t n;
-    double rate;
+    double rate[ROUNDS];
 } yard_worker;
+
+/* Work of a round, in floating-point operations or bytes. */
+static double work_once(const yard_worker *w, int64_t times, float *sink) {
+    if (!w->data)
+        return w->peak(times, sink);
+    for (int64_t i = 0; i < times; i++)
+        w->read(w->data, w->n, sink);
+    return (double)times * (double)w->n * sizeof *w->data;
+}
 
 static void *yard_run(void *context) {
     yard_worker *w = context;
     volatile float keep;
     float sink = 0;
+    int64_t times = w->data ? 1 : TRIAL;
+    double t = clock_seconds();
+    work_once(w, times, &sink);
+    t = clock_seconds() - t;
+    times = 1 + (int64_t)((double)times * ROUND_SECONDS / (t > 1e-9 ? t : 1e-9));
     for (int round = 0; round < ROUNDS; round++) {
-        double work, t = clock_seconds();
-        if (w->data) {
-            size_t passes = 1 + ((size_t)1 << 26) / (w->n + 1);
-            for (size_t i = 0; i < passes; i++)
-                w->read(w->data, w->n, &sink);
-            work = (double)passes * (double)w->n * sizeof *w->data;
-        } else {
-            work = w->peak(4000000, &sink);
-        }
+        t = clock_seconds();
+        double work = work_once(w, times, &sink);
+        w->rate[round] = work / (clock_seconds() - t);
         keep = sink;
         (void)keep;
-        double rate = work / (clock_seconds() - t);
-        w->rate = rate > w->rate ? rate : w->rate;
     }
     return NULL;
 }
@@ -59,7 +68,7 @@ static double run_all(const backend *cpu, const float *data, size_t n) {
     const char *isa = cpu_backend_isa(cpu);
     threads = threads < limit ? threads : limit;
     yard_worker *w = calloc((size_t)threads, sizeof *w);
-    double sum = 0;
+    double best = 0;
     for (int i = 0; w && i < threads; i++) {
         choose(&w[i], isa);
         w[i].n = n / (size_t)threads;
@@ -67,12 +76,16 @@ static double run_all(const backend *cpu, const float *data, size_t n) {
         if (pthread_create(&w[i].thread, NULL, yard_run, &w[i]))
             threads = i;
     }
-    for (int i = 0; w && i < threads; i++) {
+    for (int i = 0; w && i < threads; i++)
         pthread_join(w[i].thread, NULL);
-        sum += w[i].rate;
+    for (int round = 0; w && round < ROUNDS; round++) {
+        double sum = 0;
+        for (int i = 0; i < threads; i++)
+            sum += w[i].rate[round];
+        best = sum > best ? sum : best;
     }
     free(w);
-    return sum;
+    return best;
 }
 
 double yardstick_flops(const backend *cpu) {

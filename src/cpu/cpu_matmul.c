@@ -174,6 +174,8 @@ static void multiply_rows(const job *j, matmul_block t) {
 
 /* The part of a rectangle that call `index` of n_calls prefetches. */
 static matmul_ahead ahead_part(matmul_ahead ahead, int64_t index, int64_t n_calls) {
+    if (ahead.rows <= 0)
+        return ahead;
     const int64_t begin = ahead.rows * index / n_calls;
     ahead.from += begin * ahead.stride;
     ahead.rows = ahead.rows * (index + 1) / n_calls - begin;
