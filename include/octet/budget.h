@@ -23,8 +23,8 @@ typedef struct octet_budget_level {
 /* Bytes. The parts add up to total, but for gradients, which are part of work. */
 typedef struct octet_budget_memory {
     int64_t weights;   /* f32; in training twice: live, and those that are validated */
-    int64_t packed;    /* the forms in which matrix products read weights, a second copy of most
-                          matrices, in training a third too */
+    int64_t packed;    /* the form in which matrix products read weights: a second copy of the
+                          matrices and the head */
     int64_t states;    /* key-value caches of one stream, and slices between levels */
     int64_t moments;   /* of the optimizer, with the mean weights */
     int64_t gradients; /* of all weights */

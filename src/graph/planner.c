@@ -13,7 +13,7 @@ typedef struct planner {
 /* What stands for a variable's memory. */
 typedef struct planned_variable {
     size_t bytes;
-    int packed[2]; /* read by a product as it is, transposed */
+    int packed; /* read by a product, transposed */
 } planned_variable;
 
 typedef struct planned_program {
@@ -39,7 +39,7 @@ static void release(backend *b, variable *v) {
     planner *p = (planner *)b;
     planned_variable *gone = v->memory;
     *kind_total(p, v) -= gone->bytes;
-    p->total.packed -= (size_t)(gone->packed[0] + gone->packed[1]) * gone->bytes;
+    p->total.packed -= gone->packed ? gone->bytes : 0;
     free(gone);
     v->memory = NULL;
 }
@@ -62,13 +62,12 @@ static octet_status read_variable(backend *b, const variable *v, int64_t first, 
 
 static void note_packed(planner *p, const node *n) {
     const tensor *factor = n->op == OP_MATMUL ? tensor_storage(n->input[1]) : NULL;
-    if (!factor || n->params.matmul.transpose_a || !factor->variable ||
+    if (!factor || !n->params.matmul.transpose_b || !factor->variable ||
         factor->variable->kind != VARIABLE_PARAMETER)
         return;
     planned_variable *v = factor->variable->memory;
-    int *packed = &v->packed[n->params.matmul.transpose_b != 0];
-    p->total.packed += *packed ? 0 : v->bytes;
-    *packed = 1;
+    p->total.packed += v->packed ? 0 : v->bytes;
+    v->packed = 1;
 }
 
 static octet_status compile(backend *b, program **out, const graph *g, octet_error *error) {

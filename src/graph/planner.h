@@ -11,10 +11,9 @@
 typedef struct planner_bytes {
     size_t parameters; /* variables of kind VARIABLE_PARAMETER */
     size_t states;     /* and of kind VARIABLE_STATE */
-    size_t packed;     /* forms of parameters that matrix products read as their second factor: one
-                          for each way a program that was compiled reads it, until the parameter
-                          goes. A backend that packs weights holds these beside them */
-    size_t programs;   /* results and inputs of programs, without a backend's workspace */
+    size_t packed;   /* parameters that matrix products of compiled programs read transposed, until
+                        they go: the CPU backend holds these a second time, packed */
+    size_t programs; /* results and inputs of programs, without a backend's workspace */
 } planner_bytes;
 
 /* Reading, writing, uploading, downloading and running are errors. */
