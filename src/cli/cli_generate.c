@@ -13,7 +13,7 @@
 #include "cli/signals.h"
 #include "cli/utf8.h"
 
-#define PROMPT_PIECE 4096 /* bytes fed between looks at the signals */
+#define PROMPT_PIECE (1 << 16) /* bytes fed between looks at the signals */
 
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
