@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "graph/plan.h"
+#include "graph_run.h"
 #include "op_cases.h"
 #include "random_graph.h"
 #include "ref/ref_backend.h"
@@ -353,6 +354,44 @@ static void gradients_of_all_uses_add_up(void **state) {
     graph_destroy(&g);
 }
 
+/* Constants hold what was put into them whatever runs the graph, are never uploaded, and gradients
+ * flow past them. */
+static void constants_are_never_uploaded(void **state) {
+    (void)state;
+    octet_error error = {0};
+    const float x[6] = {1, 2, 3, 4, 5, 6};
+    for (int kind = 0; kind < 2; kind++) {
+        graph *g = new_graph();
+        void *rows = NULL, *scales = NULL;
+        tensor *from = graph_input(g, "x", DTYPE_F32, SHAPE(3, 2));
+        tensor *index = graph_constant(g, "rows", DTYPE_I32, SHAPE(2), &rows);
+        tensor *scale = graph_constant(g, "scales", DTYPE_F32, SHAPE(2, 2), &scales);
+        memcpy(rows, (const int32_t[]){2, GATHER_NONE}, 2 * sizeof(int32_t));
+        memcpy(scales, (const float[]){0.5f, 3, 7, 7}, 4 * sizeof(float));
+        tensor *y = graph_output(g, mul(g, gather(g, from, NULL, index), scale));
+        graph_backward(g, dot(g, y, y));
+        assert_null(index->gradient);
+        graph_output(g, from->gradient);
+        backend *b = NULL;
+        if (kind)
+            support_ok(ref_backend_create(&b, &error), &error);
+        else
+            b = graph_run_cpu(1, CPU_AVX512);
+        program *p = graph_run_compile(b, g);
+        for (int run = 0; run < 2; run++)
+            graph_run(p, 1, (feed[]){{from, x}});
+        float *got = graph_run_result(p, y), *slope = graph_run_result(p, from->gradient);
+        const float expected[4] = {2.5f, 18, 0, 0}, slopes[6] = {0, 0, 0, 0, 2.5f, 108};
+        assert_memory_equal(got, expected, sizeof expected);
+        assert_memory_equal(slope, slopes, sizeof slopes);
+        free(got);
+        free(slope);
+        program_destroy(&p);
+        graph_destroy(&g);
+        backend_destroy(&b);
+    }
+}
+
 /* Integers, constants, states and what the loss does not hang on have no gradient. */
 static void gradient_is_only_where_it_belongs(void **state) {
     (void)state;
@@ -479,6 +518,7 @@ int main(void) {
         cmocka_unit_test(sums_of_sizes_do_not_overflow),
         cmocka_unit_test(dead_nodes_are_dropped),
         cmocka_unit_test(gradients_of_all_uses_add_up),
+        cmocka_unit_test(constants_are_never_uploaded),
         cmocka_unit_test(gradient_is_only_where_it_belongs),
         cmocka_unit_test(backward_refuses_by_name),
         cmocka_unit_test(running_records_and_allocates_nothing),

@@ -175,9 +175,11 @@ static void *tensor_memory(const cpu_program *p, const tensor *t) {
 }
 
 static void fill_constants(const cpu_program *p, const graph *g) {
-    for (int i = 0; i < g->n_tensors; i++)
-        if (g->tensors[i]->constant)
-            memcpy(tensor_memory(p, g->tensors[i]), g->tensors[i]->constant, sizeof(float));
+    for (int i = 0; i < g->n_tensors; i++) {
+        const tensor *t = g->tensors[i];
+        if (t->constant)
+            memcpy(tensor_memory(p, t), t->constant, tensor_bytes(t));
+    }
 }
 
 static void note_updated(cpu_program *p, const node *n) {

@@ -135,6 +135,19 @@ tensor *graph_input(graph *g, const char *name, dtype type, int rank, const int6
     return t;
 }
 
+tensor *graph_constant(graph *g, const char *name, dtype type, int rank, const int64_t *dim,
+                       void **data) {
+    tensor *t = graph_input(g, name, type, rank, dim);
+    *data = t ? arena_alloc(&g->memory, tensor_bytes(t)) : NULL;
+    if (!*data) {
+        if (t)
+            error_memory(&g->error, name, (double)tensor_bytes(t));
+        return NULL;
+    }
+    t->constant = *data;
+    return t;
+}
+
 /* The slot that holds the variable, or the empty one where it belongs. */
 static int *slot_of(const graph *g, const variable *v) {
     size_t last = (size_t)g->n_slots - 1; /* n_slots is a power of two */

@@ -34,6 +34,11 @@ octet_status graph_check(const graph *g, octet_error *error);
 /* A tensor that is uploaded before each run (program_upload). The name is kept by reference. */
 tensor *graph_input(graph *g, const char *name, dtype type, int rank, const int64_t *dim);
 
+/* An input that is never uploaded. *data (NULL after an error) is zeroed memory of the graph that
+ * the caller fills with the elements before the graph is compiled. */
+tensor *graph_constant(graph *g, const char *name, dtype type, int rank, const int64_t *dim,
+                       void **data);
+
 /* The variable, as a tensor. The same variable gives the same tensor. */
 tensor *graph_variable(graph *g, variable *v);
 

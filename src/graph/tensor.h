@@ -53,13 +53,13 @@ typedef struct tensor {
     int rank;
     int64_t dim[TENSOR_MAX_RANK];
     tensor_kind kind;
-    int id;                /* index in its graph */
-    int is_output;         /* memory is kept until the next run, so that it can be downloaded */
-    const char *name;      /* of inputs and variables, else NULL */
-    struct tensor *base;   /* of a view: the tensor that owns the memory, itself not a view */
-    node *producer;        /* of a result or an in-place view */
-    variable *variable;    /* of TENSOR_VARIABLE */
-    const float *constant; /* of an input that is never uploaded: its one element */
+    int id;               /* index in its graph */
+    int is_output;        /* memory is kept until the next run, so that it can be downloaded */
+    const char *name;     /* of inputs and variables, else NULL */
+    struct tensor *base;  /* of a view: the tensor that owns the memory, itself not a view */
+    node *producer;       /* of a result or an in-place view */
+    variable *variable;   /* of TENSOR_VARIABLE */
+    const void *constant; /* of an input that is never uploaded: its elements */
     struct tensor
         *gradient; /* dL/d(this) after graph_backward, NULL if the loss does not hang on it */
 } tensor;

@@ -199,8 +199,8 @@ static octet_status give_memory(ref_program *p, const tensor *t, octet_error *er
     if (!p->data[owner->id]) {
         return error_memory(error, "ref program", 8.0 * (double)n);
     }
-    for (int64_t i = 0; owner->constant && i < n; i++) {
-        p->data[owner->id][i] = *owner->constant;
+    if (owner->constant) {
+        to_double(p->data[owner->id], owner->constant, owner->type, n);
     }
     p->bytes += (size_t)n * sizeof(double);
     return OCTET_OK;
