@@ -218,6 +218,9 @@ static const char *record_wrong(graph *g, variable *rows, variable *keys, int wh
     case 41:
         attention_slopes(g, add(g, x4, x4));
         return "attention_slopes";
+    case 42: /* more rows than an index can count */
+        scatter(g, input(g, SHAPE(1LL << 31, 2)), integers(g, SHAPE(1LL << 31)), 5, 0);
+        return "scatter";
     default:
         return NULL;
     }

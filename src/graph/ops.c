@@ -228,6 +228,8 @@ tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start) 
         return NULL;
     if (index->type != DTYPE_I32 || tensor_rows(dy) != tensor_elements(index))
         return refuse(g, OP_SCATTER, dy, index, "one i32 index a row is needed");
+    if (tensor_elements(index) > INT32_MAX)
+        return refuse(g, OP_SCATTER, dy, index, "rows are counted in 31 bits");
     tensor *inputs[] = {dy, index};
     node *made = record_node(g, OP_SCATTER, 2, inputs);
     if (made)
