@@ -51,7 +51,8 @@ static void defaults_are_those_documented(void **state) {
     assert_true(l->mlp == MLP_RELU2 && l->norm == CONFIG_NORM_RMS);
     assert_true(!l->bias && l->positions == POSITIONS_ROPE && l->rope_base == 10000);
     assert_true(l->rope_scale == 1);
-    assert_true(l->qk_norm && l->zero_init && l->cross_patch == 0);
+    assert_true(l->qk_norm && l->zero_init && l->cross_patch == 0 && !l->conv_encoder);
+    assert_true(l->ngrams == 0 && l->ngram_rows == 16384 && l->ngram_width == 32);
     assert_true(l->window.n == 1 && l->window.value[0] == 0);
     assert_true(l->block_local.n == 1 && l->block_local.value[0] == 0);
     assert_int_equal(c.level[1].patch, 1);
@@ -123,7 +124,8 @@ static const char *const EVERY_KEY =
     "\"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"window\": [9, 0], \"block_local\": 5, "
     "\"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
     "\"norm\": \"layer\", \"bias\": true, \"positions\": \"learned\", \"rope_base\": 12345.678, "
-    "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false}, {" LEVEL_0
+    "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false, \"ngrams\": [2, 4, 8], "
+    "\"ngram_rows\": 99, \"ngram_width\": 7, \"conv_encoder\": true}, {" LEVEL_0
     ", \"cross_patch\": 2}, {" LEVEL_1 "}], \"train\": "
     "{\"optimizer\": \"adamw\", \"batch\": 12, \"micro_batches\": 3, \"steps\": 77, \"lr\": 0.1, "
     "\"muon_lr\": 0.7, \"warmup\": 0, \"decay\": 0.25, \"final_lr\": 0.01, \"weight_decay\": 0.2, "
@@ -143,7 +145,9 @@ static void every_key_is_read_and_written(void **state) {
     assert_true(l->rope_base == 12345.678 && l->rope_scale == 2.5 && !l->qk_norm && !l->zero_init);
     assert_true(l->window.n == 2 && l->window.value[0] == 9 && l->window.value[1] == 0);
     assert_true(l->block_local.n == 1 && l->block_local.value[0] == 5);
-    assert_true(l->cross_patch == 0 && c.level[1].cross_patch == 2);
+    assert_true(l->cross_patch == 0 && c.level[1].cross_patch == 2 && l->conv_encoder);
+    assert_true(l->ngrams == (1 << 2 | 1 << 4 | 1 << 8));
+    assert_true(l->ngram_rows == 99 && l->ngram_width == 7);
     const config_train *t = &c.train;
     assert_true(t->optimizer == OPTIMIZER_ADAMW && t->batch == 12 && t->micro_batches == 3);
     assert_true(t->steps == 77 && t->lr == 0.1 && t->muon_lr == 0.7 && t->warmup == 0);
@@ -170,6 +174,7 @@ static void text_is_normal(void **state) {
     assert_string_equal(text_a, text_b);
     assert_non_null(strstr(text_a, "{\"context\": 64, \"keep\": 32, \"vocabulary\": 256, "));
     assert_non_null(strstr(text_a, "\"rope_base\": 10000, \"rope_scale\": 1, "));
+    assert_non_null(strstr(text_a, "\"ngrams\": [], "));
     assert_non_null(strstr(text_a, "\"epsilon\": 1e-10, "));
     assert_non_null(strstr(text_a, "\"mean\": 0.04}}"));
     free(text_a);
@@ -239,6 +244,8 @@ static void random_configurations_round_trip(void **state) {
         l->norm = (config_norm)support_integer(&random, CONFIG_NORM_RMS, CONFIG_NORM_LAYER);
         l->rope_base = any_real(&random, 1.5, 1e9);
         l->rope_scale = any_real(&random, 1, 1e6);
+        l->ngrams = (int)support_integer(&random, 0, 127) << 2;
+        l->ngram_rows = support_integer(&random, 1, 1 << 24);
         c.init_scale = any_real(&random, 0.001, 10);
         c.train.lr = any_real(&random, 0, 1) * any_real(&random, 0, 1e-6);
         c.train.beta1 = any_real(&random, 0, 1);
@@ -354,6 +361,16 @@ static const bad_text BAD_TYPES[] = {
     {LAST, "+\"window\": [[8]]", "levels[1].window[0]: this is an array, an integer is needed"},
     {LAST, "+\"block_local\": [-1]", "levels[1].block_local[0]: -1 is outside 0 to 16777216"},
     {MODEL, "+\"endless\": 1", "endless: 1 is an integer, true or false is needed"},
+    {LAST, "+\"ngrams\": 3", "levels[1].ngrams: 3 is an integer, an array is needed"},
+    {LAST, "+\"ngrams\": {}", "levels[1].ngrams: this is an object, an array is needed"},
+    {LAST, "+\"ngrams\": [\"3\"]", "ngrams: \"3\" is a string, an integer is needed"},
+    {LAST, "+\"ngrams\": [3.0]", "ngrams: 3.0 is a real number, an integer is needed"},
+    {LAST, "+\"ngrams\": [1]", "levels[1].ngrams: 1 is outside 2 to 8"},
+    {OUTER, "+\"ngrams\": [2, 9]", "levels[0].ngrams: 9 is outside 2 to 8"},
+    {OUTER, "+\"ngrams\": [-9223372036854775808]", "-9223372036854775808 is outside 2 to 8"},
+    {LAST, "+\"ngrams\": [3, 3]", "ngrams: 3 after 3, ascending numbers are needed"},
+    {LAST, "+\"ngrams\": [2, 4, 3]", "ngrams: 3 after 4, ascending numbers are needed"},
+    {LAST, "+\"conv_encoder\": 1", "conv_encoder: 1 is an integer, true or false is needed"},
     {LAST, "+\"norm\": \"batch\"", "levels[1].norm: \"batch\" is none of \"rms\", \"layer\""},
     {LAST, "+\"positions\": \"sine\"", "positions: \"sine\" is none of \"learned\", \"rope\", \""},
     {TRAIN, "+\"optimizer\": \"sgd\"", "train.optimizer: \"sgd\" is none of \"adamw\", \"muon\""},
@@ -421,6 +438,20 @@ static const bad_text BAD_SIZES[] = {
      "{\"context\": 64, \"levels\": [{\"dim\": 16384, \"layers\": 256, \"heads\": 256, "
      "\"head_size\": 512, \"mlp_width\": 65536}]}",
      "levels: 2748791750656 parameters in all are more than the limit of 1099511627776"},
+    /* That, seven tables of 1,024 columns, and a projection of each onto the width. */
+    {RAW,
+     "{\"context\": 64, \"levels\": [{\"dim\": 16384, \"layers\": 256, \"heads\": 256, "
+     "\"head_size\": 512, \"mlp_width\": 65536, \"ngrams\": [2, 3, 4, 5, 6, 7, 8], "
+     "\"ngram_rows\": 16777216, \"ngram_width\": 1024}]}",
+     "levels: 2852055522304 parameters in all are more than the limit of 1099511627776"},
+    /* And with a level below it instead, an encoder over bytes of 8,192. */
+    {RAW,
+     "{\"context\": 64, \"levels\": [{\"dim\": 16384, \"layers\": 256, \"heads\": 256, "
+     "\"head_size\": 512, \"mlp_width\": 65536, \"patch\": 2, \"conv_encoder\": true}, {" LEVEL_1
+     "}]}",
+     "levels: 2749796354850 parameters in all are more than the limit of 1099511627776"},
+    {LAST, "+\"conv_encoder\": true",
+     "levels[1].conv_encoder: true is given, but the last level has no patches"},
 };
 
 static const bad_text BAD_SYNTAX[] = {
@@ -518,6 +549,8 @@ static const bounds BOUNDS[] = {
     {LAST, "mlp_width", "0", "1", "65536", "65537"},
     {LAST, "rope_base", "1", "1.0000001", "1e9", "1000000001"},
     {LAST, "rope_scale", "0.999", "1", "1000000", "1000001"},
+    {LAST, "ngram_rows", "0", "1", "16777216", "16777217"},
+    {LAST, "ngram_width", "0", "1", "1024", "1025"},
     {TRAIN, "batch", "0", "1", "65536", "65537"},
     {TRAIN, "micro_batches", "0", "1", "65536", "2147483648"},
     {TRAIN, "steps", "0", "1", "1000000000", "9223372036854775807"},

@@ -191,6 +191,10 @@ static const char *const endless[] = {
     "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 32, " BLOCK
     ", \"patch\": 2, \"window\": 3, \"positions\": \"none\"}, {\"dim\": 24, " BLOCK
     ", \"patch\": 4, \"cross_patch\": 2}, {\"dim\": 16, " BLOCK ", \"cross_patch\": 3}]}",
+
+    "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 16, \"layers\": 1, \"heads\": 2,"
+    " \"zero_init\": false, \"patch\": 2, \"window\": 1, \"conv_encoder\": true}, {\"dim\": "
+    "16, " BLOCK ", \"window\": 1, \"ngrams\": [2, 8], \"ngram_rows\": 64, \"ngram_width\": 4}]}",
 };
 #define ENDLESS (sizeof endless / sizeof *endless)
 

@@ -210,9 +210,9 @@ static void check_parameter(whole *w, const uint8_t *bytes, int index, const dou
     double largest = support_largest(gradient, n);
     for (int k = 0; k < ELEMENTS && k < n; k++) {
         int64_t at = n <= ELEMENTS ? k : support_integer(&seed, 0, n - 1);
-        /* Most rows of a byte table are not in use: look at those that are. */
-        for (int64_t tries = 0; gradient[at] == 0 && tries < 50; tries++)
-            at = support_integer(&seed, 0, n - 1);
+        /* Most rows of a byte table are not in use: look at those that are, mostly. */
+        for (int64_t tries = 0; k % 8 && gradient[at] == 0 && tries < n; tries++)
+            at = (at + 1) % n;
         double value;
         ref_read_double(w->m->backend, v, at, 1, &value);
         double slope =
@@ -368,6 +368,28 @@ static void rotary_rows_beyond_the_table(void **state) {
     row_arrays_finish(&b);
 }
 
+/* The same of two levels with an encoder and n-grams, and what they cost a byte. */
+static void look_back_counted(void **state) {
+    (void)state;
+    backend *b = tiny_backend(1, CPU_SCALAR);
+    model *m = tiny_model(b, TINY_ENCODER, SEED);
+    /* width 24, 4 bytes of 6: table, 16 positions, tables of 51 rows of 2 for two n */
+    int64_t encoder = (3 + 5 + 7) * 6 * 6, above = 2 * 2 * 6, last = 5 * 16;
+    int64_t global = 256 * 6 + 16 * 24 + encoder + 2 * 51 * 2 + above;
+    int64_t wide_block = 4 * 24 * 24 + 2 * 24 * 96;
+    global += wide_block + 2 + 3 * 24;
+    /* width 16: table, one of 21 rows of 5 */
+    int64_t local = 256 * 16 + 21 * 5 + last;
+    int64_t byte_block = 4 * 16 * 16 + 2 * 16 * 64;
+    local += byte_block + 2 + 3 * 16;
+    int64_t split = 16 * 6;
+    assert_int_equal(params_count(&m->params), global + split + local);
+    double each = (double)(encoder + above + last + split + byte_block + 256 * 16);
+    assert_true(model_weights_per_byte(m) == each + (double)wide_block / 4);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(model_is_causal),
@@ -377,6 +399,7 @@ int main(void) {
         cmocka_unit_test(parameters_counted),
         cmocka_unit_test(rotary_positions_are_interpolated),
         cmocka_unit_test(rotary_rows_beyond_the_table),
+        cmocka_unit_test(look_back_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

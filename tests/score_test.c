@@ -146,7 +146,9 @@ static void check_strided(const model *m, int64_t keep, const uint8_t *bytes, si
 /* Any length, any overlap; patches of 2, 3, 4 and 8 bytes. */
 static void strided_equals_two_sessions(void **state) {
     (void)state;
-    for (int i = TINY_FLAT + 1; i < TINY_CONFIGS; i++) {
+    for (int i = 0; i < TINY_CONFIGS; i++) {
+        if (i == TINY_FLAT || i == TINY_NGRAMS)
+            continue; /* without patches */
         backend *b = tiny_backend(2, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);
         int64_t context = m->config.context, patch = m->shape[0].unit_bytes;

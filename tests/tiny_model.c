@@ -51,6 +51,26 @@ static const char *const configs[TINY_CONFIGS + 1] = {
     " \"zero_init\": false},"
     "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"cross_patch\": 2, \"zero_init\": false}]}",
 
+    "{\"context\": 32, \"keep\": 10, \"levels\": ["
+    "{\"dim\": 16, \"layers\": 1, \"heads\": 2, \"ngrams\": [2, 3, 8], \"ngram_rows\": 37,"
+    " \"ngram_width\": 3, \"zero_init\": false}]}",
+
+    "{\"context\": 64, \"zero_pad\": true, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"positions\": \"learned\","
+    " \"conv_encoder\": true, \"ngrams\": [3, 4], \"ngram_rows\": 50, \"ngram_width\": 2,"
+    " \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 1, \"heads\": 2, \"ngrams\": [3], \"ngram_rows\": 20,"
+    " \"ngram_width\": 5, \"zero_init\": false}]}",
+
+    "{\"context\": 48, \"keep\": 8, \"vocabulary\": 300, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"conv_encoder\": true,"
+    " \"zero_init\": false},"
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 3, \"patch\": 2, \"positions\": \"learned\","
+    " \"conv_encoder\": true, \"ngrams\": [5], \"ngram_rows\": 30, \"ngram_width\": 4,"
+    " \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"ngrams\": [4, 6], \"ngram_rows\": 16,"
+    " \"ngram_width\": 1, \"zero_init\": false}]}",
+
     "{\"context\": 320, \"keep\": 160, \"levels\": ["
     "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",

@@ -15,6 +15,9 @@ enum {
     TINY_WINDOWS,
     TINY_CROSS,
     TINY_ENDLESS,
+    TINY_NGRAMS,
+    TINY_ENCODER,
+    TINY_BACK,
     TINY_LONG,
     TINY_CONFIGS,
     TINY_WIDE = TINY_CONFIGS
@@ -22,8 +25,9 @@ enum {
 
 /* The configuration's JSON: one level; two levels as in the paper; three levels; layer norm, bias,
  * GELU and an untied head of 260 symbols; linear biases above scaled rotary positions; windows and
- * blocks; three levels that see across patches; an endless stream; a context that takes the longest
- * blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are not held at once.
+ * blocks; three levels that see across patches; an endless stream; n-grams at one level; an
+ * encoder and n-grams at two, and at three; a context that takes the longest blocks of rows.
+ * TINY_WIDE is apart: so many symbols that a window's logits are not held at once.
  */
 const char *tiny_json(int index);
 

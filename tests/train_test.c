@@ -23,6 +23,21 @@ static const char small[] = "{\"context\": 64, \"levels\": ["
                             "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
                             "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}";
 
+/* The last level alone, and three levels, with all that looks back. */
+static const char flat_back[] =
+    "{\"context\": 64, \"levels\": [{\"dim\": 24, \"layers\": 1,"
+    "\"heads\": 2, \"ngrams\": [2, 3], \"ngram_rows\": 100, \"ngram_width\": 4}],"
+    "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
+    "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}";
+static const char deep_back[] =
+    "{\"context\": 64, \"levels\": ["
+    "{\"dim\": 64, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"conv_encoder\": true},"
+    "{\"dim\": 32, \"layers\": 1, \"heads\": 2, \"patch\": 2, \"conv_encoder\": true,"
+    "\"ngrams\": [3, 8], \"ngram_rows\": 50, \"ngram_width\": 9},"
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"ngrams\": [4], \"ngram_rows\": 1000}],"
+    "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
+    "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}";
+
 typedef struct place {
     char folder[64], config[96], text[96], run[96];
 } place;
@@ -48,16 +63,21 @@ static size_t make_text(char *out, size_t n) {
     return at;
 }
 
-static void place_create(place *p, const char *method, int micro_batches, int steps) {
-    char text[20000], json[512];
+static void place_create_as(place *p, const char *form, const char *method, int micro_batches,
+                            int steps) {
+    char text[20000], json[1024];
     strcpy(p->folder, "/tmp/octet_train_XXXXXX");
     assert_non_null(mkdtemp(p->folder));
     snprintf(p->config, sizeof p->config, "%s/c.json", p->folder);
     snprintf(p->text, sizeof p->text, "%s/text", p->folder);
     snprintf(p->run, sizeof p->run, "%s/run", p->folder);
     write_file(p->text, text, make_text(text, sizeof text));
-    int n = snprintf(json, sizeof json, small, micro_batches, steps, method);
+    int n = snprintf(json, sizeof json, form, micro_batches, steps, method);
     write_file(p->config, json, (size_t)n);
+}
+
+static void place_create(place *p, const char *method, int micro_batches, int steps) {
+    place_create_as(p, small, method, micro_batches, steps);
 }
 
 static void remove_run(const place *p) {
@@ -131,13 +151,13 @@ static void assert_same(const file_bytes *a, const file_bytes *b) {
     assert_memory_equal(a->data, b->data, a->size);
 }
 
-static void same_checkpoint_everywhere(const char *method, int micro_batches) {
+static void same_checkpoint_everywhere(const char *form, const char *method, int micro_batches) {
     static const struct {
         int threads;
         const char *cpu;
     } rows[] = {{2, NULL}, {5, NULL}, {1, "scalar"}, {2, "scalar"}, {1, "avx2"}, {1, "avx512"}};
     place p;
-    place_create(&p, method, micro_batches, STEPS);
+    place_create_as(&p, form, method, micro_batches, STEPS);
     watch w = {0};
     file_bytes first = train(&p, 1, NULL, &w, 0, OCTET_OK);
     assert_int_equal(w.steps, STEPS);
@@ -155,12 +175,18 @@ static void same_checkpoint_everywhere(const char *method, int micro_batches) {
 
 static void train_muon_same_bits(void **state) {
     (void)state;
-    same_checkpoint_everywhere("muon", 1);
+    same_checkpoint_everywhere(small, "muon", 1);
 }
 
 static void train_adamw_same_bits(void **state) {
     (void)state;
-    same_checkpoint_everywhere("adamw", 4);
+    same_checkpoint_everywhere(small, "adamw", 4);
+}
+
+static void train_back_same_bits(void **state) {
+    (void)state;
+    same_checkpoint_everywhere(flat_back, "adamw", 2);
+    same_checkpoint_everywhere(deep_back, "muon", 2);
 }
 
 static void train_resumed_same_bits(void **state) {
@@ -262,9 +288,10 @@ static void train_bad_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(train_muon_same_bits),     cmocka_unit_test(train_adamw_same_bits),
-        cmocka_unit_test(train_resumed_same_bits),  cmocka_unit_test(train_learns),
-        cmocka_unit_test(schedule_reaches_its_end), cmocka_unit_test(train_bad_input),
+        cmocka_unit_test(train_muon_same_bits), cmocka_unit_test(train_adamw_same_bits),
+        cmocka_unit_test(train_back_same_bits), cmocka_unit_test(train_resumed_same_bits),
+        cmocka_unit_test(train_learns),         cmocka_unit_test(schedule_reaches_its_end),
+        cmocka_unit_test(train_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,7 @@ static octet_status run(scorer *s, int64_t lane, const octet_score_params *p, oc
     for (int64_t b = 0; b < s->batch; b++)
         fill_lane(s, b, lane + b);
     for (int i = 0; i < s->model->config.n_levels && !status; i++)
-        status = program_upload(s->program, s->rows[i].source, s->arrays[i].source, error);
+        status = model_rows_upload_bytes(s->program, &s->rows[i], &s->arrays[i], error);
     if (!status)
         status = program_run(s->program, error);
     if (!status)

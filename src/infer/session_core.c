@@ -63,7 +63,7 @@ static int64_t history_of(const model *m) {
         int64_t rows = 2; /* the unit that a row embeds, and one that is not whole */
         for (int k = 0; k < stack->n_blocks; k++)
             rows += row_reach(shape, &shape->rule[stack->blocks[k].mixer->rule]) - 1;
-        bytes += rows * shape->unit_bytes;
+        bytes += rows * shape->unit_bytes + row_look_back(shape);
     }
     return bytes;
 }

@@ -14,6 +14,9 @@
 typedef struct level_rows {
     int64_t batch, rows;
     tensor *source; /* i32 [B,T,U]: symbols of the unit before this row's; -1-u: start vector u */
+    tensor *run;    /* i32 [B,12+T U], with an encoder: the symbols that it encodes, 12 before the
+                       first unit; source then names rows of the encoded run */
+    tensor *ngrams; /* i32 [B,T,U N]: rows of the tables of N n-grams that end at each byte */
     tensor *place;  /* i32 [B,T]: row of the table of learned positions, or GATHER_NONE */
     tensor *parent; /* i32 [B,T]: row of the level above's split output */
     tensor *first[LEVEL_MAX_RULES]; /* i32 [B,T]: first row that this row sees, by rule */

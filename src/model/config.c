@@ -14,12 +14,13 @@
 
 #include "base/file.h"
 #include "model/config_check.h"
+#include "patch/ngrams.h"
 
 enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32, QUOTE_MAX = 60 };
 
 /* --- the keys ----------------------------------------------------------------------------- */
 
-typedef enum key_kind { KEY_INTEGER, KEY_REAL, KEY_FLAG, KEY_CHOICE, KEY_LIST } key_kind;
+typedef enum key_kind { KEY_INTEGER, KEY_REAL, KEY_FLAG, KEY_CHOICE, KEY_LIST, KEY_SET } key_kind;
 
 enum { REQUIRED = 1, ABOVE_LOW = 2, BELOW_HIGH = 4 }; /* the range leaves out low, or high */
 
@@ -32,7 +33,8 @@ typedef struct key {
     const char *const *choices; /* names in the order of the enum; ends with NULL */
 } key;
 
-/* Flags are int; choices are enums, which are stored as int. */
+/* Flags are int; choices are enums, which are stored as int; a set of small numbers is an int whose
+ * bits are its members. */
 _Static_assert(sizeof(config_mlp) == sizeof(int) && sizeof(config_norm) == sizeof(int) &&
                    sizeof(config_positions) == sizeof(int) &&
                    sizeof(config_optimizer) == sizeof(int),
@@ -53,6 +55,7 @@ static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
     ROW(type, field, KEY_LIST, low, high, standard, 0, NULL)
 #define FLAG(type, field, standard) ROW(type, field, KEY_FLAG, 0, 1, standard, 0, NULL)
 #define CHOICE(type, field, names, standard) ROW(type, field, KEY_CHOICE, 0, 0, standard, 0, names)
+#define SET(type, field, low, high) ROW(type, field, KEY_SET, low, high, 0, 0, NULL)
 
 static const key MODEL_KEYS[] = {
     INTEGER(config, context, 1, 1 << 24, 0, REQUIRED),
@@ -84,6 +87,10 @@ static const key LEVEL_KEYS[] = {
     REAL(config_level, rope_scale, 1, 1e6, 1, 0),
     FLAG(config_level, qk_norm, 1),
     FLAG(config_level, zero_init, 1),
+    SET(config_level, ngrams, 2, NGRAM_MAX),
+    INTEGER(config_level, ngram_rows, 1, 1 << 24, 16384, 0),
+    INTEGER(config_level, ngram_width, 1, 1024, 32, 0),
+    FLAG(config_level, conv_encoder, 0),
 };
 
 static const key TRAIN_KEYS[] = {
@@ -303,6 +310,33 @@ static octet_status read_list(const reader *r, const char *place, const key *k, 
     return status;
 }
 
+static octet_status read_set(const reader *r, const char *place, const key *k, const json_t *value,
+                             void *target) {
+    size_t i;
+    const json_t *item;
+    int set = 0;
+    json_int_t before = 0;
+    if (!json_is_array(value))
+        return fail_type(r, place, k->name, value, "an array");
+    json_array_foreach(value, i, item) {
+        json_int_t number = json_integer_value(item);
+        if (!json_is_integer(item))
+            return fail_type(r, place, k->name, item, "an integer");
+        if ((double)number < k->low || (double)number > k->high)
+            return fail(r, place, k->name, "%" JSON_INTEGER_FORMAT " is outside %d to %d", number,
+                        (int)k->low, (int)k->high);
+        if (number <= before)
+            return fail(r, place, k->name,
+                        "%" JSON_INTEGER_FORMAT " after %" JSON_INTEGER_FORMAT
+                        ", ascending numbers are needed",
+                        number, before);
+        set |= 1 << number;
+        before = number;
+    }
+    store_value(k, target, set);
+    return OCTET_OK;
+}
+
 static octet_status read_value(const reader *r, const char *place, const key *k,
                                const json_t *value, void *target) {
     switch (k->kind) {
@@ -318,6 +352,8 @@ static octet_status read_value(const reader *r, const char *place, const key *k,
         return read_choice(r, place, k, value, target);
     case KEY_LIST:
         return read_list(r, place, k, value, target);
+    case KEY_SET:
+        return read_set(r, place, k, value, target);
     }
     return OCTET_OK;
 }
@@ -525,6 +561,19 @@ static void write_list(writer *w, const void *at) {
     write_text(w, list.n == 1 ? "" : "]");
 }
 
+static void write_set(writer *w, int set) {
+    const char *before = "[";
+    char text[32];
+    for (int i = 0; set >> i; i++) {
+        if (!(set >> i & 1))
+            continue;
+        snprintf(text, sizeof text, "%s%d", before, i);
+        write_text(w, text);
+        before = ", ";
+    }
+    write_text(w, set ? "]" : "[]");
+}
+
 static void write_value(writer *w, const key *k, const void *source) {
     const char *at = (const char *)source + k->offset;
     int64_t integer;
@@ -554,6 +603,10 @@ static void write_value(writer *w, const key *k, const void *source) {
         break;
     case KEY_LIST:
         write_list(w, at);
+        break;
+    case KEY_SET:
+        memcpy(&number, at, sizeof number);
+        write_set(w, number);
         break;
     }
 }

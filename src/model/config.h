@@ -62,6 +62,12 @@ typedef struct config_level {
     int qk_norm;   /* "qk_norm": RMSNorm of queries and keys per head with a gain per head; default
                       true */
     int zero_init; /* "zero_init": output projections start at 0; default true */
+    int ngrams;    /* "ngrams": array of n, ascending, 2 to 8: embeddings of the n bytes that end at
+                      each byte are added to its own; bit n stands for n; default [] */
+    int64_t ngram_rows;  /* "ngram_rows": of the table of an n above 2, 1 to 2^24; 16,384 */
+    int64_t ngram_width; /* "ngram_width": of the tables, 1 to 1,024; 32 */
+    int conv_encoder;    /* "conv_encoder": convolutions over the embedded bytes before they are cut
+                            into units; default false, refused at the last level */
 } config_level;
 
 typedef enum config_optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON } config_optimizer;

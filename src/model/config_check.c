@@ -9,6 +9,8 @@
 
 #include "mixer/rows.h"
 
+#include "patch/ngrams.h"
+
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 40;
 
 static octet_status check_heads(config_level *l, int s, const char *name, octet_error *error) {
@@ -122,6 +124,11 @@ static octet_status check_level(config *c, int s, const char *name, octet_error 
                          "%s: levels[%d].dim: %" PRId64 " is not a multiple of the %" PRId64
                          " bytes of a patch",
                          name, s, l->dim, unit);
+    if (s == c->n_levels - 1 && l->conv_encoder)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].conv_encoder: true is given, but the last level has no "
+                         "patches",
+                         name, s);
     return OCTET_OK;
 }
 
@@ -187,6 +194,13 @@ static int64_t block_weights(const config_level *l) {
     return sum(n, 2 * norm_weights(l));
 }
 
+/* Weights of the n-grams and of the encoder, whose filters see 3, 5 and 7 bytes of width dim. */
+static int64_t look_back_weights(const config_level *l, int64_t dim) {
+    const ngram_set set = {l->ngrams, l->ngram_rows};
+    int64_t n = product(ngram_table_rows(&set) + dim * ngram_count(&set), l->ngram_width);
+    return sum(n, l->conv_encoder ? product(3 + 5 + 7, dim * dim) : 0);
+}
+
 static int64_t count_weights(const config *c) {
     int64_t n = 0;
     for (int s = 0; s < c->n_levels; s++) {
@@ -194,6 +208,7 @@ static int64_t count_weights(const config *c) {
         int64_t unit = config_unit_bytes(c, s);
         n = sum(n, product(c->vocabulary, l->dim / unit));
         n = sum(n, c->zero_pad ? 0 : l->dim);
+        n = sum(n, look_back_weights(l, l->dim / unit));
         int64_t places = s ? c->level[s - 1].patch : c->context / unit;
         n = sum(n, l->positions == POSITIONS_LEARNED ? product(places, l->dim) : 0);
         n = sum(n, product(l->layers, block_weights(l)));

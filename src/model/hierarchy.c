@@ -82,6 +82,8 @@ static void shape_of(level_shape *shape, const config *c, int level) {
     shape->rope_scale = l->rope_scale;
     shape->zero_start = c->zero_pad;
     shape->cross = l->cross_patch;
+    shape->halo = l->conv_encoder ? ENCODER_HALO : 0;
+    shape->ngrams = (ngram_set){l->ngrams, l->ngram_rows};
 }
 
 /* The level's rules of seeing, each once, and in rules[] which one each layer has. */
@@ -126,6 +128,10 @@ static void create_level(model *m, int level) {
         .places = l->positions == POSITIONS_LEARNED ? model_sequence_rows(m, level) : 0,
         .trained_start = !c->zero_pad,
         .spread = EMBED_SPREAD,
+        .encodes = l->conv_encoder,
+        .ngrams = m->shape[level].ngrams,
+        .ngram_width = l->ngram_width,
+        .scale = l->zero_init ? 0 : c->init_scale,
     };
     if (level + 1 < c->n_levels) {
         global_params p = {e, block_params_of(c, l, rules), (int)l->layers, l->patch, l[1].dim};
@@ -191,6 +197,12 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
     out->source = graph_input(g, "source", DTYPE_I32, 3, dim);
     for (int i = 0; i < shape->n_rules; i++)
         out->first[i] = graph_input(g, "first", DTYPE_I32, 2, dim);
+    if (shape->halo)
+        out->run = graph_input(g, "run", DTYPE_I32, 2,
+                               (int64_t[]){batch, shape->halo + rows * shape->unit_bytes});
+    dim[2] = shape->unit_bytes * ngram_count(&shape->ngrams);
+    if (dim[2])
+        out->ngrams = graph_input(g, "ngrams", DTYPE_I32, 3, dim);
     if (m->config.level[level].positions == POSITIONS_LEARNED)
         out->place = graph_input(g, "place", DTYPE_I32, 2, dim);
     if (level)
@@ -205,9 +217,19 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
     out->count = graph_input(g, "count", DTYPE_I32, 1, dim);
 }
 
+octet_status model_rows_upload_bytes(program *p, const level_rows *rows, const row_arrays *a,
+                                     octet_error *error) {
+    octet_status status = program_upload(p, rows->source, a->source, error);
+    if (!status && rows->run)
+        status = program_upload(p, rows->run, a->run, error);
+    if (!status && rows->ngrams)
+        status = program_upload(p, rows->ngrams, a->ngrams, error);
+    return status;
+}
+
 octet_status model_rows_upload(program *p, const level_rows *rows, const row_arrays *a,
                                octet_error *error) {
-    octet_status status = program_upload(p, rows->source, a->source, error);
+    octet_status status = model_rows_upload_bytes(p, rows, a, error);
     for (int i = 0; i < LEVEL_MAX_RULES && rows->first[i] && !status; i++)
         status = program_upload(p, rows->first[i], a->first[i], error);
     if (!status && rows->place)
@@ -244,9 +266,11 @@ double model_weights_per_byte(const model *m) {
         if (p->group != PARAM_MATRIX)
             continue;
         int level = atoi(p->v.name + strlen("levels."));
-        /* The split runs once for every unit of the next level. */
+        /* The split runs once for every unit of the next level, and these two for every byte. */
         int split = strstr(p->v.name, ".split") != NULL;
-        sum += (double)variable_elements(&p->v) / (double)m->shape[level + split].unit_bytes;
+        int each = strstr(p->v.name, ".encoder.") || strstr(p->v.name, ".ngrams.");
+        int64_t unit = each ? 1 : m->shape[level + split].unit_bytes;
+        sum += (double)variable_elements(&p->v) / (double)unit;
     }
     return sum;
 }

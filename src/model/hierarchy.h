@@ -56,6 +56,10 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
 octet_status model_rows_upload(program *p, const level_rows *rows, const row_arrays *a,
                                octet_error *error);
 
+/* Of model_rows_upload only what row_fill_source fills. */
+octet_status model_rows_upload_bytes(program *p, const level_rows *rows, const row_arrays *a,
+                                     octet_error *error);
+
 /* One level: split outputs [B,T,patch,next dim], or at the last level logits [B,T,V]. */
 tensor *model_level_forward(graph *g, const model *m, int level, const level_rows *rows,
                             tensor *parent, variable *const *states);

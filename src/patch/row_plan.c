@@ -11,6 +11,8 @@ enum { TABLE_FLOATS = 1 << 20 };
 
 void row_arrays_finish(row_arrays *a) {
     free(a->source);
+    free(a->run);
+    free(a->ngrams);
     free(a->place);
     free(a->parent);
     free(a->first[0]);
@@ -20,11 +22,15 @@ void row_arrays_finish(row_arrays *a) {
 
 octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t batch, int64_t rows,
                                octet_error *error) {
-    size_t n = (size_t)(batch * rows);
+    size_t n = (size_t)(batch * rows), bytes = n * (size_t)shape->unit_bytes;
+    size_t run = shape->halo ? bytes + (size_t)(batch * shape->halo) : 0;
+    size_t ngrams = bytes * (size_t)ngram_count(&shape->ngrams);
     memset(a, 0, sizeof *a);
     a->batch = batch;
     a->rows = rows;
-    a->source = calloc(n * (size_t)shape->unit_bytes, sizeof *a->source);
+    a->source = calloc(bytes, sizeof *a->source);
+    a->run = calloc(run + 1, sizeof *a->run);
+    a->ngrams = calloc(ngrams + 1, sizeof *a->ngrams);
     a->place = calloc(n, sizeof *a->place);
     a->parent = calloc(n, sizeof *a->parent);
     size_t n_first = shape->n_rules > 1 ? (size_t)shape->n_rules : 1;
@@ -32,10 +38,10 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
     for (size_t i = 1; i < n_first && a->first[0]; i++)
         a->first[i] = a->first[0] + i * n;
     a->table = calloc(n * (size_t)(shape->table_dim + 1), sizeof *a->table);
-    if (a->source && a->place && a->parent && a->first[0] && a->table)
+    if (a->source && a->run && a->ngrams && a->place && a->parent && a->first[0] && a->table)
         return OCTET_OK;
     row_arrays_finish(a);
-    return error_memory(error, "row plan", (double)n * (double)(shape->unit_bytes + 4) * 4);
+    return error_memory(error, "row plan", 4 * (double)(bytes + run + ngrams + 4 * n));
 }
 
 /* Pair i of positions [from, from + n) at out, rows of table_dim. */
@@ -113,16 +119,51 @@ int64_t row_reach(const level_shape *shape, const row_rule *rule) {
     return rule->block && rule->block < reach ? rule->block : reach;
 }
 
+int64_t row_look_back(const level_shape *shape) {
+    int64_t bytes = shape->halo;
+    for (int n = 2; n <= NGRAM_MAX; n++)
+        if (shape->ngrams.sizes >> n & 1 && n - 1 > bytes)
+            bytes = n - 1;
+    return bytes;
+}
+
+/* Where the encoded run of lane b has byte 0 of the unit that row t embeds. */
+static int64_t place_in_run(const row_arrays *a, const level_shape *shape, int64_t b, int64_t t) {
+    return b * (shape->halo + a->rows * shape->unit_bytes) + shape->halo + t * shape->unit_bytes;
+}
+
+/* The symbols of the unit that begins at byte `begin` of the window; the first unit of a lane
+ * brings those before it along. */
+static void fill_run(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t begin,
+                     const uint8_t *bytes, int64_t origin) {
+    int32_t *run = a->run + place_in_run(a, shape, b, t);
+    for (int64_t u = t ? 0 : -shape->halo; u < shape->unit_bytes; u++)
+        run[u] = begin + u < 0 ? GATHER_NONE : bytes[begin + u - origin];
+}
+
+/* With an encoder symbol 0 as a start is row 0 of the second source, the table of bytes. */
+static int32_t start_of(const level_shape *shape, int64_t u) {
+    if (shape->zero_start)
+        return shape->halo ? -1 : 0;
+    return (int32_t)(-1 - u);
+}
+
 /* The bytes begin with byte `origin` of the stream. */
 static void fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
                         const uint8_t *bytes, int64_t origin) {
-    int64_t unit = shape->unit_bytes;
-    int32_t *source = a->source + (b * a->rows + t) * unit;
-    int starts = place_in_group(shape, n) == 0;
+    int64_t unit = shape->unit_bytes, at = (b * a->rows + t) * unit, begin = (n - 1) * unit;
+    int64_t encoded = place_in_run(a, shape, b, t);
+    int starts = place_in_group(shape, n) == 0, count = ngram_count(&shape->ngrams);
     for (int64_t u = 0; u < unit; u++) {
-        int32_t start = shape->zero_start ? 0 : (int32_t)(-1 - u);
-        source[u] = starts ? start : bytes[(n - 1) * unit + u - origin];
+        if (starts)
+            a->source[at + u] = start_of(shape, u);
+        else
+            a->source[at + u] = shape->halo ? (int32_t)(encoded + u) : bytes[begin + u - origin];
     }
+    if (shape->halo)
+        fill_run(a, shape, b, t, begin, bytes, origin);
+    for (int64_t u = 0; u < unit && count; u++)
+        ngram_indices(a->ngrams + (at + u) * count, &shape->ngrams, bytes, origin, begin + u + 1);
 }
 
 void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
@@ -157,9 +198,14 @@ void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t
 }
 
 void row_fill_padding(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t pos) {
-    int64_t at = b * a->rows + t;
-    for (int64_t u = 0; u < shape->unit_bytes; u++)
-        a->source[at * shape->unit_bytes + u] = GATHER_NONE;
+    int64_t at = b * a->rows + t, unit = shape->unit_bytes, count = ngram_count(&shape->ngrams);
+    int64_t run = place_in_run(a, shape, b, t);
+    for (int64_t u = 0; u < unit; u++)
+        a->source[at * unit + u] = GATHER_NONE;
+    for (int64_t u = t ? 0 : -shape->halo; u < unit && shape->halo; u++)
+        a->run[run + u] = GATHER_NONE;
+    for (int64_t i = 0; i < unit * count; i++)
+        a->ngrams[at * unit * count + i] = GATHER_NONE;
     for (int i = 0; i < LEVEL_MAX_RULES && a->first[i]; i++)
         a->first[i][at] = (int32_t)pos;
     a->parent[at] = GATHER_NONE;

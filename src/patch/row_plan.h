@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "mixer/rows.h"
+#include "patch/ngrams.h"
 
 /* What a row sees of its sequence; layers with equal rules share an input. 0: no limit. */
 typedef struct row_rule {
@@ -25,8 +26,10 @@ typedef struct level_shape {
     int64_t table_dim;  /* head size for rotary tables; 0 for none */
     int64_t table_rows; /* positions that the table holds, from row_table_create */
     double rope_base;
-    double rope_scale;     /* positions are divided by it */
-    int zero_start;        /* starts are symbol 0 instead of start vectors */
+    double rope_scale; /* positions are divided by it */
+    int zero_start;    /* starts are symbol 0 instead of start vectors */
+    int64_t halo;      /* bytes before a run that its encoder sees; 0 without an encoder */
+    ngram_set ngrams;
     int64_t cross;         /* rows of the groups before its own that a row sees */
     const uint64_t *turns; /* [table_dim / 2]: rotary positions run on, see row_turns_create; or
                               NULL: they are places, and come from a table */
@@ -45,7 +48,7 @@ typedef struct row_stream {
 /* Host copies of the tensors of level_rows for B x T rows; absent ones are NULL. */
 typedef struct row_arrays {
     int64_t batch, rows;
-    int32_t *source, *place, *parent;
+    int32_t *source, *run, *ngrams, *place, *parent;
     int32_t *first[LEVEL_MAX_RULES]; /* in one piece of memory, that of first[0] */
     float *table;
 } row_arrays;
@@ -72,12 +75,15 @@ void row_turn(float *out, const uint64_t *turns, int64_t half, int64_t n);
 /* The first row of the stream that row n sees under the rule; it never falls with n. */
 int64_t row_first(const level_shape *shape, const row_rule *rule, int64_t n);
 
+/* Bytes before the unit that a row embeds which its n-grams and its encoder see. */
+int64_t row_look_back(const level_shape *shape);
+
 /* The most rows that a row sees under the rule, its own included; INT64_MAX without a limit. */
 int64_t row_reach(const level_shape *shape, const row_rule *rule);
 
-/* Fills entry (b, t) for row n of a window that holds `bytes` (those of unit n - 1 must be there).
- * parent_base: index of the split output of slice 0 of the row's parent. table: of
- * row_table_create. */
+/* Fills entry (b, t) for row n of a window that holds `bytes` (those of units below n must be
+ * there; the rows of a lane follow one another). parent_base: index of the split output of slice 0
+ * of the row's parent. table: of row_table_create. */
 void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
               const uint8_t *bytes, int64_t parent_base, const float *table);
 
@@ -85,7 +91,7 @@ void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int
 void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
                      int64_t parent_base, const row_stream *stream);
 
-/* Of row_fill only the source: what changes when the same rows see other bytes. */
+/* Of row_fill only source, run and n-grams: what changes when the same rows see other bytes. */
 void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
                      const uint8_t *bytes);
 

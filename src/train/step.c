@@ -207,7 +207,7 @@ static octet_status upload_batch(step_graph *s, int64_t bytes, octet_error *erro
         for (int64_t i = 0; i < s->micro_size * s->context; i++)
             b->weights[i] = b->target[i] >= 0 ? each : 0;
         for (int level = 0; level <= last && !status; level++)
-            status = program_upload(s->p, b->rows[level].source, b->arrays[level].source, error);
+            status = model_rows_upload_bytes(s->p, &b->rows[level], &b->arrays[level], error);
         if (!status)
             status = program_upload(s->p, b->rows[last].target, b->target, error);
         if (!status)
