@@ -333,7 +333,7 @@ static void numbers_never_overflow(void **state) {
 static void turns_are_relative(void **state) {
     (void)state;
     enum { D = 16 };
-    level_shape shape = {.table_dim = D, .rope_base = 10000};
+    level_shape shape = {.table_dim = D, .rope_base = 10000, .rope_scale = 1};
     uint64_t *turns = NULL;
     float *table = NULL;
     support_ok(row_turns_create(&turns, &shape, &error), &error);
