@@ -107,6 +107,8 @@ static double activation(int kind, double x, double c, int slope) {
         return slope ? s * (1 - s) : s;
     case UNARY_TANH:
         return slope ? 1 - tanh(x) * tanh(x) : tanh(x);
+    case UNARY_LEAKY_RELU2:
+        return slope ? (x > 0 ? 2 * x : x / 2) : fmax(x, x / 2) * fmax(x, x / 2);
     default: /* UNARY_SOFTCAP */
         t = tanh(x / c);
         return slope ? 1 - t * t : c * t;

@@ -221,6 +221,27 @@ static const char *record_wrong(graph *g, variable *rows, variable *keys, int wh
     case 42: /* more rows than an index can count */
         scatter(g, input(g, SHAPE(1LL << 31, 2)), integers(g, SHAPE(1LL << 31)), 5, 0);
         return "scatter";
+    case 43:
+        shift(g, input(g, SHAPE(2, 5, 6)), i2, 0);
+        return "shift";
+    case 44:
+        shift(g, x4, i25, 0);
+        return "shift";
+    case 45: /* channels of 4 x 6 in the state, of 6 in x */
+        shift_cached(g, input(g, SHAPE(2, 5, 6)), graph_variable(g, rows), i2, i2, i2, i25);
+        return "shift_cached";
+    case 46: /* not a state */
+        shift_cached(g, input(g, SHAPE(2, 5, 6)), input(g, SHAPE(3, 32, 1, 6)), i2, i2, i2, i25);
+        return "shift_cached";
+    case 47:
+        dropout(g, m34, i2, 0.5, 0, 0);
+        return "dropout";
+    case 48:
+        dropout(g, m34, i3, 1, 0, 0);
+        return "dropout";
+    case 49:
+        dropout(g, m34, i3, 0.5, DROPOUT_SITES, 0);
+        return "dropout";
     default:
         return NULL;
     }

@@ -171,6 +171,22 @@ static void build_unary_grad(op_case *c, int index) {
 }
 const op_row test_op_unary_grad = {UNARY_KINDS * (ELEMENTWISE_SHAPES + 1), build_unary_grad};
 
+/* Ragged ends of groups of 64, and an element 0 that stands anywhere in the batch. */
+static void build_dropout(op_case *c, int index) {
+    static const double rates[] = {0, 0.1, 0.5, 0.9, 1 - 0x1p-24};
+    static const struct {
+        int site;
+        int64_t first;
+    } places[] = {{0, 0}, {1, 7}, {4095, 63}, {17, ((int64_t)1 << 40) + 4}};
+    const double rate = rates[case_pick(&index, COUNT(rates))];
+    const int place = case_pick(&index, COUNT(places));
+    tensor *x = elementwise_input(c, case_pick(&index, ELEMENTWISE_SHAPES), -1, 1);
+    tensor *key = case_integers(c, INT32_MIN, INT32_MAX, SHAPE(3));
+    c->bound = 2;
+    case_output(c, dropout(c->graph, x, key, rate, places[place].site, places[place].first));
+}
+const op_row test_op_dropout = {5 * 4 * ELEMENTWISE_SHAPES, build_dropout};
+
 static const int64_t norm_columns[] = {1, 15, 16, 17, 64, 257};
 static const int64_t norm_rows[] = {1, 3, 66, 200};
 

@@ -84,6 +84,51 @@ static void build_rope(op_case *c, int index) {
 }
 const op_row test_op_rope = {2 * 9, build_rope};
 
+/* B, T, C; odd C, one row, one channel. */
+static const int64_t shift_shapes[][3] = {{1, 1, 1},   {2, 3, 1},  {1, 17, 2},   {3, 5, 15},
+                                          {2, 33, 16}, {4, 7, 17}, {2, 64, 257}, {8, 130, 64}};
+
+/* First rows of sequences: all rows in one, each alone, by groups, and anything. */
+static void shift_firsts(op_case *c, int64_t B, int64_t T, int variant, const int32_t *pos) {
+    case_integers(c, -2, (int32_t)T + 1, SHAPE(B, T));
+    for (int64_t i = 0; i < B * T && variant < 3; i++) {
+        const int32_t row = (int32_t)(i % T) + (pos ? pos[i / T] : 0);
+        case_values(c)[i] = variant == 0 ? 0 : variant == 1 ? row : row / 3 * 3;
+    }
+}
+
+static void build_shift(op_case *c, int index) {
+    const int inverse = case_pick(&index, 2), variant = case_pick(&index, 4);
+    const int64_t *s = shift_shapes[case_pick(&index, COUNT(shift_shapes))];
+    tensor *x = case_input(c, -1, 1, SHAPE(s[0], s[1], s[2]));
+    shift_firsts(c, s[0], s[1], variant, NULL);
+    c->bound = 0; /* copies */
+    case_output(c, shift(c->graph, x, c->source[c->n_sources - 1].tensor, inverse));
+}
+const op_row test_op_shift = {2 * 4 * COUNT(shift_shapes), build_shift};
+
+/* Lanes at the beginning, in the middle and past the end of the ring, with and without padding. */
+static void build_shift_cached(op_case *c, int index) {
+    const int variant = case_pick(&index, 4), place = case_pick(&index, 3);
+    const int64_t *s = shift_shapes[case_pick(&index, COUNT(shift_shapes))];
+    const int64_t B = s[0], T = s[1], C = s[2], R = T + 1 + place;
+    tensor *x = case_input(c, -1, 1, SHAPE(B, T, C));
+    tensor *state = case_state(c, LAYOUT_ROWS, -1, 1, SHAPE(B + 1, R, 1, C));
+    tensor *slot = case_integers(c, 0, 0, SHAPE(B));
+    for (int64_t b = 0; b < B; b++) {
+        case_values(c)[b] = (int32_t)((b + place) % (B + 1));
+    }
+    tensor *pos = place == 0 ? case_integers(c, 0, 0, SHAPE(B))
+                             : case_integers(c, 0, place == 1 ? (int32_t)R : 100000, SHAPE(B));
+    const int32_t *rows = case_values(c);
+    tensor *count = case_integers(c, place == 1 ? 0 : (int32_t)T, (int32_t)T, SHAPE(B));
+    shift_firsts(c, B, T, variant, rows);
+    c->bound = 0;
+    case_output(
+        c, shift_cached(c->graph, x, state, slot, pos, count, c->source[c->n_sources - 1].tensor));
+}
+const op_row test_op_shift_cached = {4 * 3 * COUNT(shift_shapes), build_shift_cached};
+
 /* slot[B] distinct, pos[B], count[B]; with idle != 0 the last lane has no rows. */
 static void build_store(op_case *c, int index) {
     static const struct {

@@ -7,13 +7,6 @@
 
 #include "base/exact.h"
 
-enum { ROUNDS = 10 };
-
-static const uint32_t MULTIPLIER_0 = 0xD2511F53u;
-static const uint32_t MULTIPLIER_1 = 0xCD9E8D57u;
-static const uint32_t WEYL_0 = 0x9E3779B9u; /* golden ratio */
-static const uint32_t WEYL_1 = 0xBB67AE85u; /* sqrt(3) - 1 */
-
 void philox(uint32_t out[4], uint64_t seed, philox_purpose purpose, uint32_t stream,
             uint64_t position) {
     uint32_t c0 = (uint32_t)position;
@@ -22,15 +15,15 @@ void philox(uint32_t out[4], uint64_t seed, philox_purpose purpose, uint32_t str
     uint32_t c3 = (uint32_t)purpose;
     uint32_t k0 = (uint32_t)seed;
     uint32_t k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < ROUNDS; round++) {
-        const uint64_t p0 = (uint64_t)MULTIPLIER_0 * c0;
-        const uint64_t p1 = (uint64_t)MULTIPLIER_1 * c2;
+    for (int round = 0; round < PHILOX_ROUNDS; round++) {
+        const uint64_t p0 = (uint64_t)PHILOX_MULTIPLIER_0 * c0;
+        const uint64_t p1 = (uint64_t)PHILOX_MULTIPLIER_1 * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
         c3 = (uint32_t)p0;
-        k0 += WEYL_0;
-        k1 += WEYL_1;
+        k0 += PHILOX_WEYL_0;
+        k1 += PHILOX_WEYL_1;
     }
     out[0] = c0;
     out[1] = c1;

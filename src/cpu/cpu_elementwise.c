@@ -94,7 +94,7 @@ const cpu_op cpu_scale_heads = {.n_phases = 1, .tasks = scale_heads_tasks, .run 
 /* --- unary ----------------------------------------------------------------------------------- */
 
 static int unary_tasks(const cpu_call *c, int phase) {
-    static const double cost[UNARY_KINDS] = {4, 4, 4, 40, 30, 20, 20, 22, 24};
+    static const double cost[UNARY_KINDS] = {4, 4, 4, 40, 30, 20, 20, 22, 24, 4};
     (void)phase;
     return cpu_tasks(c, tensor_elements(c->node->input[0]), cost[c->node->params.unary.kind]);
 }
@@ -111,7 +111,7 @@ static void unary_run(const cpu_call *c, int phase, int task, int n_tasks, int l
 const cpu_op cpu_unary = {.n_phases = 1, .tasks = unary_tasks, .run = unary_run};
 
 static int unary_grad_tasks(const cpu_call *c, int phase) {
-    static const double cost[UNARY_KINDS] = {4, 6, 6, 54, 36, 24, 22, 26, 28};
+    static const double cost[UNARY_KINDS] = {4, 6, 6, 54, 36, 24, 22, 26, 28, 6};
     (void)phase;
     return cpu_tasks(c, tensor_elements(c->node->input[0]), cost[c->node->params.unary.kind]);
 }

@@ -28,6 +28,13 @@ typedef struct row_norm_sums {
     float *dgain, *dbias; /* [C] */
 } row_norm_sums;
 
+/* What a dropout draws from and does; see dropout in graph.h. */
+typedef struct row_dropout {
+    uint64_t seed;
+    uint32_t step, site, threshold;
+    float scale;
+} row_dropout;
+
 typedef struct row_kernels {
     /* y[n] = a[n] + b[n]; y[n] = a[n] b[n]; y[n] = x[n] s. */
     void (*add)(float *y, const float *a, const float *b, int64_t n);
@@ -78,6 +85,9 @@ typedef struct row_kernels {
                      int nesterov, int64_t n);
     void (*descend)(float *w, const float *x, float keep, float rate, int64_t n);
     void (*lerp)(float *m, const float *w, float weight, int64_t n);
+
+    /* y[n] = x[n] scale or 0; x[0] is element `first` of the batch. */
+    void (*dropout)(float *y, const float *x, uint64_t first, int64_t n, const row_dropout *d);
 
     /* y[n] = exact_exp(x[n]), and so on: the functions of base/exact.h themselves. */
     void (*exp)(float *y, const float *x, int64_t n);

@@ -69,6 +69,19 @@ static void gradient_rope(graph *g, const node *n, tensor *const *dy) {
     record_gradient(g, n->input[0], rope(g, dy[0], n->input[1], !n->params.rope.inverse));
 }
 
+static void gradient_shift(graph *g, const node *n, tensor *const *dy) {
+    record_gradient(g, n->input[0], shift(g, dy[0], n->input[1], !n->params.shift.inverse));
+}
+
+/* Draws again instead of keeping what was drawn. */
+static void gradient_dropout(graph *g, const node *n, tensor *const *dy) {
+    tensor *d = dy[0];
+    node *made = record_node(g, OP_DROPOUT, 2, (tensor *[]){d, n->input[1]});
+    if (made)
+        made->params = n->params;
+    record_gradient(g, n->input[0], record_result(g, made, DTYPE_F32, d->rank, d->dim));
+}
+
 static void gradient_attention(graph *g, const node *n, tensor *const *dy) {
     tensor *dq = NULL, *dk = NULL, *dv = NULL;
     if (n->n_outputs < 2) {

@@ -119,6 +119,25 @@ tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start);
  * sin. */
 tensor *rope(graph *g, tensor *x, tensor *table, int inverse);
 
+/* x[B,T,C] with its upper channels one row late: channels below ceil(C/2) as they are, the others
+ * those of row t-1 where first[b,t] < t, else 0 (first[B,T] i32: the first row of t's sequence).
+ * inverse, the gradient: those of row t+1 where first[b,t+1] <= t, else 0. */
+tensor *shift(graph *g, tensor *x, tensor *first, int inverse);
+
+/* The same of new rows: row t of lane b stands at absolute row pos[b]+t, and the row before it is
+ * read from the state[S,R,1,C], to which x must have been written by store, row j at j mod R: of
+ * the rows from pos[b]-1 to pos[b]+count[b]-1 none lies where another does, or row pos[b]-1 is not
+ * read. Rows t >= count[b] are padding: zeros. */
+tensor *shift_cached(graph *g, tensor *x, tensor *state, tensor *slot, tensor *pos, tensor *count,
+                     tensor *first);
+
+/* Dropout (Srivastava et al. 2014): 0 where the element's draw is below `rate`, which is rounded to
+ * p = a multiple of 2^-24 below 1, else x / (1-p). key[3] i32 holds the halves of the seed, the low
+ * one first, and the step; site, below DROPOUT_SITES = 2^12, tells the dropouts of a graph apart.
+ * Element i of x is element e = first + i of the step's batch, and its draw word e mod 4 of
+ * philox(seed, PHILOX_DROPOUT, step, site 2^52 + floor(e/4)), its upper 24 bits. */
+tensor *dropout(graph *g, tensor *x, tensor *key, double rate, int site, int64_t first);
+
 /* Causal softmax attention inside sequences: q[B,T,H,D], k and v[B,T,G,D], G divides H (head h uses
  * key head h / (H/G)); first[B,T] i32: row t sees keys j with first[b,t] <= j <= t. o[B,T,H,D]; lse
  * (may be NULL) [B,T,H] = max + log sum exp, needed for the gradient. s_j = scale * (fused chain

@@ -26,6 +26,9 @@
     ROW(GATHER, gather)                                                                            \
     NONE(SCATTER, scatter, "is itself the gradient of gather")                                     \
     ROW(ROPE, rope)                                                                                \
+    ROW(SHIFT, shift)                                                                              \
+    NONE(SHIFT_CACHED, shift_cached, "reads a state that no gradient flows through")               \
+    ROW(DROPOUT, dropout)                                                                          \
     ROW(ATTENTION, attention)                                                                      \
     NONE(ATTENTION_GRAD, attention_grad, "fused backward kernel of attention")                     \
     NONE(ATTENTION_CACHED, attention_cached, "reads a state that no gradient flows through")       \
@@ -59,6 +62,8 @@ typedef enum unary_kind {
     UNARY_SIGMOID,   /* 1 / (1 + exp(-x)) */
     UNARY_TANH,      /* tanh(x) */
     UNARY_SOFTCAP,   /* c tanh(x / c) */
+    /* max(x, x / 2)^2 */
+    UNARY_LEAKY_RELU2,
     UNARY_KINDS
 } unary_kind;
 
@@ -75,6 +80,9 @@ typedef enum factor_kind {
 /* Row indices that mean no row: gather gives zeros there, scatter skips it. Other negative indices
  * i name row -1-i of the second source of gather. */
 #define GATHER_NONE INT32_MIN
+
+/* Dropouts that draw apart: two a layer. */
+#define DROPOUT_SITES 4096
 
 /* Fixed parameters of a node; a shader takes the same struct as push constants. */
 typedef union op_params {
@@ -95,6 +103,14 @@ typedef union op_params {
     struct {
         int32_t inverse;
     } rope;
+    struct {
+        int32_t inverse;
+    } shift;
+    struct {
+        uint32_t threshold; /* in 2^-24: an element goes where its draw is below */
+        float scale;        /* of those that stay */
+        uint32_t site, first_low, first_high;
+    } dropout;
     struct {
         float scale;
         int32_t slopes; /* linear biases by head: see attention_slopes */

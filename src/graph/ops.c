@@ -28,6 +28,9 @@ unsigned op_integer_inputs(op kind) {
     static const unsigned bits[OP_COUNT] = {
         [OP_GATHER] = 1u << 2,
         [OP_SCATTER] = 1u << 1,
+        [OP_SHIFT] = 1u << 1,
+        [OP_SHIFT_CACHED] = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5,
+        [OP_DROPOUT] = 1u << 1,
         [OP_ATTENTION] = 1u << 3,
         [OP_ATTENTION_GRAD] = 1u << 3,
         [OP_ATTENTION_CACHED] = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6,
@@ -336,6 +339,52 @@ tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, ten
         return refuse(g, OP_STORE, state, x, "slot, pos and count[B] are needed");
     tensor *inputs[] = {state, x, slot, pos, count};
     return record_in_place(g, record_node(g, OP_STORE, 5, inputs), state);
+}
+
+tensor *shift(graph *g, tensor *x, tensor *first, int inverse) {
+    if (!ready(g, x, first))
+        return NULL;
+    if (x->rank != 3 || !is_rows(first, x))
+        return refuse(g, OP_SHIFT, x, first, "x[B,T,C] and first[B,T] i32 are needed");
+    tensor *inputs[] = {x, first};
+    return record_like(g, OP_SHIFT, 2, inputs, x, (op_params){.shift = {inverse}});
+}
+
+tensor *shift_cached(graph *g, tensor *x, tensor *state, tensor *slot, tensor *pos, tensor *count,
+                     tensor *first) {
+    if (!ready(g, x, state) || !first)
+        return NULL;
+    if (x->rank != 3 || state->rank != 4 || state->dim[2] != 1 || state->dim[3] != x->dim[2] ||
+        !is_state(state, LAYOUT_ROWS))
+        return refuse(g, OP_SHIFT_CACHED, x, state, "x[B,T,C] and a state[S,R,1,C] are needed");
+    if (!is_lane(slot, x->dim[0]) || !is_lane(pos, x->dim[0]) || !is_lane(count, x->dim[0]) ||
+        !is_rows(first, x))
+        return refuse(g, OP_SHIFT_CACHED, x, first, "slot, pos, count[B], first[B,T] needed");
+    tensor *inputs[] = {x, state, slot, pos, count, first};
+    return record_like(g, OP_SHIFT_CACHED, 6, inputs, x, (op_params){0});
+}
+
+tensor *dropout(graph *g, tensor *x, tensor *key, double rate, int site, int64_t first) {
+    const double steps = 0x1p24; /* a draw is a multiple of its inverse */
+    if (!ready(g, x, key))
+        return NULL;
+    if (key->type != DTYPE_I32 || !is_vector(key, 3))
+        return refuse(g, OP_DROPOUT, x, key, "key[3] i32 is needed");
+    if (!(rate >= 0 && rate < 1) || site < 0 || site >= DROPOUT_SITES || first < 0) {
+        error_set(&g->error, OCTET_ERROR,
+                  "dropout: rate %g, site %d: 0 to 1 and 0 to %d are needed", rate, site,
+                  DROPOUT_SITES - 1);
+        return NULL;
+    }
+    uint32_t threshold = (uint32_t)(rate * steps + 0.5);
+    threshold = threshold < steps ? threshold : (uint32_t)steps - 1;
+    tensor *inputs[] = {x, key};
+    op_params params = {.dropout = {.threshold = threshold,
+                                    .scale = (float)(steps / (steps - threshold)),
+                                    .site = (uint32_t)site,
+                                    .first_low = (uint32_t)first,
+                                    .first_high = (uint32_t)((uint64_t)first >> 32)}};
+    return record_like(g, OP_DROPOUT, 2, inputs, x, params);
 }
 
 tensor *cross_entropy(graph *g, tensor *logits, tensor *target) {

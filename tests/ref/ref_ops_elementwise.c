@@ -1,6 +1,7 @@
 /* ref_ops_elementwise.c: ops whose output element hangs on one element of each input, in double. */
 #include <math.h>
 
+#include "base/philox.h"
 #include "ref_ops.h"
 
 #define SQRT_2 1.41421356237309504880
@@ -78,6 +79,8 @@ static double unary_value(unary_kind kind, double x, double c) {
         return tanh(x);
     case UNARY_SOFTCAP:
         return c * tanh(x / c);
+    case UNARY_LEAKY_RELU2:
+        return fmax(x, x / 2) * fmax(x, x / 2);
     default:
         return NAN;
     }
@@ -105,6 +108,8 @@ static double unary_slope(unary_kind kind, double x, double c) {
         return 1 - tanh(x) * tanh(x);
     case UNARY_SOFTCAP:
         return 1 - tanh(x / c) * tanh(x / c);
+    case UNARY_LEAKY_RELU2:
+        return x > 0 ? 2 * x : x / 2;
     default:
         return NAN;
     }
@@ -123,5 +128,21 @@ void ref_unary_grad(const ref_call *c) {
     const unary_kind kind = (unary_kind)c->node->params.unary.kind;
     for (int64_t i = 0; i < n; i++) {
         c->out[0][i] = unary_slope(kind, c->in[0][i], c->node->params.unary.c) * c->in[1][i];
+    }
+}
+
+/* x, key[3] = the seed's low and high half and the step. */
+void ref_dropout(const ref_call *c) {
+    const int64_t n = tensor_elements(c->node->output[0]);
+    const op_params *p = &c->node->params;
+    const uint32_t low = (uint32_t)(int32_t)c->in[1][0], high = (uint32_t)(int32_t)c->in[1][1];
+    const uint64_t first = (uint64_t)p->dropout.first_high << 32 | p->dropout.first_low;
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t e = first + (uint64_t)i;
+        uint32_t words[4];
+        philox(words, (uint64_t)high << 32 | low, PHILOX_DROPOUT, (uint32_t)(int32_t)c->in[1][2],
+               ((uint64_t)p->dropout.site << 52) + e / 4);
+        const int stays = words[e % 4] >> 8 >= p->dropout.threshold;
+        c->out[0][i] = stays ? c->in[0][i] / (1 - p->dropout.threshold * 0x1p-24) : 0;
     }
 }

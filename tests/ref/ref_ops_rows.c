@@ -76,3 +76,36 @@ void ref_store(const ref_call *c) {
         }
     }
 }
+
+/* x[B,T,C], first[B,T]; channels from ceil(C/2) on are those of the row before, or after. */
+void ref_shift(const ref_call *c) {
+    const tensor *x = c->node->input[0];
+    const int64_t T = x->dim[1], C = x->dim[2], n = tensor_elements(x);
+    const int inverse = c->node->params.shift.inverse;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t t = i / C % T, b = i / C / T;
+        const int64_t later = inverse ? t + 1 : t; /* of the two rows that meet */
+        const int meet = later > 0 && later < T && c->in[1][b * T + later] < (double)later;
+        if (i % C < (C + 1) / 2) {
+            c->out[0][i] = c->in[0][i];
+        } else {
+            c->out[0][i] = meet ? c->in[0][inverse ? i + C : i - C] : 0;
+        }
+    }
+}
+
+/* x[B,T,C], state[S,R,1,C], slot[B], pos[B], count[B], first[B,T]. */
+void ref_shift_cached(const ref_call *c) {
+    const tensor *x = c->node->input[0];
+    const int64_t T = x->dim[1], C = x->dim[2], R = c->node->input[1]->dim[1];
+    const int64_t n = tensor_elements(x);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t t = i / C % T, b = i / C / T;
+        const int64_t slot = (int64_t)c->in[2][b], row = (int64_t)c->in[3][b] + t;
+        double y = i % C < (C + 1) / 2 ? c->in[0][i] : 0;
+        if (i % C >= (C + 1) / 2 && row > 0 && c->in[5][b * T + t] < (double)row) {
+            y = c->in[1][(slot * R + (row - 1) % R) * C + i % C];
+        }
+        c->out[0][i] = t < (int64_t)c->in[4][b] ? y : 0;
+    }
+}
