@@ -55,6 +55,8 @@ static void defaults_are_those_documented(void **state) {
     assert_true(l->ngrams == 0 && l->ngram_rows == 16384 && l->ngram_width == 32);
     assert_true(l->window.n == 1 && l->window.value[0] == 0);
     assert_true(l->block_local.n == 1 && l->block_local.value[0] == 0);
+    assert_true(l->mixer.n == 1 && l->mixer.value[0] == 0);
+    assert_true(!l->x0_mix && !l->value_residual && !l->token_shift && l->dropout == 0);
     assert_int_equal(c.level[1].patch, 1);
     assert_int_equal(c.level[1].head_size, 4);
     const config_train *t = &c.train;
@@ -125,7 +127,9 @@ static const char *const EVERY_KEY =
     "\"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
     "\"norm\": \"layer\", \"bias\": true, \"positions\": \"learned\", \"rope_base\": 12345.678, "
     "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false, \"ngrams\": [2, 4, 8], "
-    "\"ngram_rows\": 99, \"ngram_width\": 7, \"conv_encoder\": true}, {" LEVEL_0
+    "\"ngram_rows\": 99, \"ngram_width\": 7, \"conv_encoder\": true, "
+    "\"mixer\": [\"attention\"], \"x0_mix\": true, "
+    "\"value_residual\": true, \"token_shift\": true, \"dropout\": 0.25}, {" LEVEL_0
     ", \"cross_patch\": 2}, {" LEVEL_1 "}], \"train\": "
     "{\"optimizer\": \"adamw\", \"batch\": 12, \"micro_batches\": 3, \"steps\": 77, \"lr\": 0.1, "
     "\"muon_lr\": 0.7, \"warmup\": 0, \"decay\": 0.25, \"final_lr\": 0.01, \"weight_decay\": 0.2, "
@@ -148,6 +152,9 @@ static void every_key_is_read_and_written(void **state) {
     assert_true(l->cross_patch == 0 && c.level[1].cross_patch == 2 && l->conv_encoder);
     assert_true(l->ngrams == (1 << 2 | 1 << 4 | 1 << 8));
     assert_true(l->ngram_rows == 99 && l->ngram_width == 7);
+    assert_true(l->mixer.n == 1 && l->mixer.value[0] == 0);
+    assert_true(l->x0_mix && l->value_residual && l->token_shift && l->dropout == 0.25);
+    assert_true(!c.level[1].x0_mix && !c.level[1].token_shift && c.level[1].dropout == 0);
     const config_train *t = &c.train;
     assert_true(t->optimizer == OPTIMIZER_ADAMW && t->batch == 12 && t->micro_batches == 3);
     assert_true(t->steps == 77 && t->lr == 0.1 && t->muon_lr == 0.7 && t->warmup == 0);
@@ -222,6 +229,33 @@ static void lists_are_normal(void **state) {
         assert_int_equal(config_of_layer(&c.level[0].window, i), 1 + i % 3);
 }
 
+/* The shortest list that gives every layer its mixer is what is written. */
+static void mixers_are_named_once(void **state) {
+    (void)state;
+    static const char *const lists[] = {"\"attention\"", "[\"attention\"]",
+                                        "[\"attention\", \"attention\"]",
+                                        "[\"attention\", \"attention\", \"attention\"]"};
+    char *first = NULL;
+    for (int i = 0; i < 4; i++) {
+        char text[256];
+        config c;
+        snprintf(text, sizeof text,
+                 "{\"context\": 64, \"levels\": [{\"dim\": 8, \"layers\": 3, \"heads\": 2, "
+                 "\"mixer\": %s}]}",
+                 lists[i]);
+        parse_ok(&c, text);
+        assert_int_equal(c.level[0].mixer.n, 1);
+        check_round_trip(&c);
+        char *written = config_text(&c);
+        assert_non_null(strstr(written, "\"mixer\": \"attention\", "));
+        if (first)
+            assert_string_equal(first, written);
+        free(first);
+        first = written;
+    }
+    free(first);
+}
+
 static double any_real(uint64_t *random, double low, double high) {
     return low + (high - low) * ((double)(support_random(random) >> 11) * 0x1p-53);
 }
@@ -238,7 +272,7 @@ static void random_configurations_round_trip(void **state) {
         l->heads = l->kv_heads * support_integer(&random, 1, 16);
         l->head_size = 2 * support_integer(&random, 1, 256);
         l->mlp_width = support_integer(&random, 1, 65536);
-        l->mlp = (config_mlp)support_integer(&random, MLP_RELU, MLP_SWIGLU);
+        l->mlp = (config_mlp)support_integer(&random, MLP_RELU, MLP_LEAKY_RELU2);
         l->positions =
             (config_positions)support_integer(&random, POSITIONS_LEARNED, POSITIONS_ALIBI);
         l->norm = (config_norm)support_integer(&random, CONFIG_NORM_RMS, CONFIG_NORM_LAYER);
@@ -246,6 +280,10 @@ static void random_configurations_round_trip(void **state) {
         l->rope_scale = any_real(&random, 1, 1e6);
         l->ngrams = (int)support_integer(&random, 0, 127) << 2;
         l->ngram_rows = support_integer(&random, 1, 1 << 24);
+        l->x0_mix = (int)support_integer(&random, 0, 1);
+        l->value_residual = (int)support_integer(&random, 0, 1);
+        l->token_shift = (int)support_integer(&random, 0, 1);
+        l->dropout = any_real(&random, 0, 1);
         c.init_scale = any_real(&random, 0.001, 10);
         c.train.lr = any_real(&random, 0, 1) * any_real(&random, 0, 1e-6);
         c.train.beta1 = any_real(&random, 0, 1);
@@ -354,6 +392,20 @@ static const bad_text BAD_TYPES[] = {
     {LAST, "+\"mlp\": 2", "levels[1].mlp: 2 is an integer, a string is needed"},
     {LAST, "+\"mlp\": \"silu\"",
      "levels[1].mlp: \"silu\" is none of \"relu\", \"relu2\", \"gelu\", \"gelu-tanh\", \"swiglu\""},
+    {LAST, "+\"mlp\": \"silu\"", "\"swiglu\", \"leaky-relu2\""},
+    {LAST, "+\"mixer\": \"mamba\"", "levels[1].mixer: \"mamba\" is none of \"attention\""},
+    {LAST, "+\"mixer\": \"Attention\"", "levels[1].mixer: \"Attention\" is none of \"attention\""},
+    {LAST, "+\"mixer\": \"\"", "levels[1].mixer: \"\" is none of \"attention\""},
+    {LAST, "+\"mixer\": 0", "levels[1].mixer: 0 is an integer, a string is needed"},
+    {LAST, "+\"mixer\": {}", "levels[1].mixer: this is an object, a string is needed"},
+    {LAST, "+\"mixer\": [\"attention\", 1]", "levels[1].mixer[1]: 1 is an integer, a string"},
+    {LAST, "+\"mixer\": [\"x\"]", "levels[1].mixer[0]: \"x\" is none of \"attention\""},
+    {LAST, "+\"mixer\": [[\"attention\"]]", "levels[1].mixer[0]: this is an array, a string"},
+    {LAST, "+\"mixer\": []", "levels[1].mixer: 0 items are outside 1 to 256"},
+    {OUTER, "+\"x0_mix\": 1", "levels[0].x0_mix: 1 is an integer, true or false"},
+    {OUTER, "+\"value_residual\": \"yes\"", "levels[0].value_residual: \"yes\" is a string, true"},
+    {OUTER, "+\"token_shift\": 0.5", "levels[0].token_shift: 0.5 is a real number, true or false"},
+    {OUTER, "+\"dropout\": true", "levels[0].dropout: true is a boolean, a number is needed"},
     {LAST, "+\"mlp\": \"RELU\"", "levels[1].mlp: \"RELU\" is none of"},
     {LAST, "+\"mlp\": \"\"", "levels[1].mlp: \"\" is none of"},
     {LAST, "+\"window\": \"8\"", "levels[1].window: \"8\" is a string, an integer is needed"},
@@ -408,6 +460,8 @@ static const bad_text BAD_SIZES[] = {
      "{\"dim\":1024,\"layers\":1,\"heads\":2,\"patch\":1024},"
      "{\"dim\":1024,\"layers\":1,\"heads\":2,\"patch\":1024},{" LEVEL_1 "}]}",
      "levels[5].dim: 1024 is not a multiple of the 1048576 bytes of a patch"},
+    {LAST, "+\"mixer\": [\"attention\", \"attention\"]",
+     "x.json: levels[1].mixer: 2 items for 1 layers"},
     {MODEL, "\"context\": 63", "context: 63 is not a multiple of the 4 bytes of a patch"},
     {MODEL, "\"context\": 2", "context: 2 is not a multiple of the 4 bytes of a patch"},
     {MODEL, "+\"keep\": 30", "keep: 30 is not a multiple of the 4 bytes of a patch"},
@@ -416,9 +470,9 @@ static const bad_text BAD_SIZES[] = {
     {LAST, "+\"cross_patch\": 5", "levels[1].cross_patch: 5 is more than the 4 rows of a group"},
     {OUTER, "+\"cross_patch\": 1",
      "levels[0].cross_patch: 1 is more than the 0 rows of a group (this level has no groups)"},
-    {LAST, "+\"window\": [3, 4]", "levels[1].window: 2 numbers for 1 layers"},
-    {LAST, "+\"block_local\": [3, 4, 5]", "levels[1].block_local: 3 numbers for 1 layers"},
-    {LAST, "+\"window\": []", "levels[1].window: 0 numbers are outside 1 to 256"},
+    {LAST, "+\"window\": [3, 4]", "levels[1].window: 2 items for 1 layers"},
+    {LAST, "+\"block_local\": [3, 4, 5]", "levels[1].block_local: 3 items for 1 layers"},
+    {LAST, "+\"window\": []", "levels[1].window: 0 items are outside 1 to 256"},
     {RAW,
      "{\"context\": 64, \"levels\": [{\"dim\": 8, \"layers\": 17, \"heads\": 1, \"window\": "
      "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}]}",
@@ -551,6 +605,7 @@ static const bounds BOUNDS[] = {
     {LAST, "rope_scale", "0.999", "1", "1000000", "1000001"},
     {LAST, "ngram_rows", "0", "1", "16777216", "16777217"},
     {LAST, "ngram_width", "0", "1", "1024", "1025"},
+    {LAST, "dropout", "-0.1", "0", "0.999999", "1"},
     {TRAIN, "batch", "0", "1", "65536", "65537"},
     {TRAIN, "micro_batches", "0", "1", "65536", "2147483648"},
     {TRAIN, "steps", "0", "1", "1000000000", "9223372036854775807"},
@@ -739,6 +794,7 @@ int main(void) {
         cmocka_unit_test(every_key_is_read_and_written),
         cmocka_unit_test(text_is_normal),
         cmocka_unit_test(lists_are_normal),
+        cmocka_unit_test(mixers_are_named_once),
         cmocka_unit_test(random_configurations_round_trip),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(bad_types_are_named),

@@ -122,6 +122,37 @@ static void patches_are_crossed(void **state) {
     }
 }
 
+/* Token shift sees one row further, before the mixer and before the MLP, but never into another
+ * group: across a patch it would show the parent of the patch before, and with it one patch more.
+ */
+static void shifts_widen_what_is_seen(void **state) {
+    (void)state;
+    for (int cross = 0; cross <= 4; cross += 2) {
+        backend *b = tiny_backend(1, CPU_AVX512);
+        char json[384];
+        snprintf(json, sizeof json,
+                 "{\"context\": 64, \"levels\": [{\"dim\": 32, \"layers\": 0, \"heads\": 2,"
+                 " \"patch\": 4}, {\"dim\": 16, " BLOCK
+                 ", \"window\": 1, \"cross_patch\": %d, \"token_shift\": true}]}",
+                 cross);
+        model *m = tiny_model_of(b, json, SEED);
+        for (size_t t = 16; t < 24; t++)
+            check_oldest(m, t, 4 * (t / 4 - 1));
+        model_destroy(&m);
+        m = tiny_model_of(b,
+                          "{\"context\": 64, \"levels\": [{\"dim\": 16, " BLOCK
+                          ", \"window\": [1, 3], \"token_shift\": true}]}",
+                          SEED);
+        for (size_t t = 1; t < 40; t += 7)
+            check_oldest(m, t, t > 7 ? t - 7 : 0); /* two layers of two, 2 in the window, and 1 */
+        session *s = case_session(m, 1);
+        assert_int_equal(s->level[0].states[2].dim[1], 64); /* of a window of 64 */
+        session_destroy(&s);
+        model_destroy(&m);
+        backend_destroy(&b);
+    }
+}
+
 /* --- rings */
 
 static void check_ring(const model *m, int streams, int level, int layer, int64_t rows) {
@@ -195,13 +226,20 @@ static const char *const endless[] = {
     "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 16, \"layers\": 1, \"heads\": 2,"
     " \"zero_init\": false, \"patch\": 2, \"window\": 1, \"conv_encoder\": true}, {\"dim\": "
     "16, " BLOCK ", \"window\": 1, \"ngrams\": [2, 8], \"ngram_rows\": 64, \"ngram_width\": 4}]}",
+
+    "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 36, " BLOCK
+    ", \"patch\": 2, \"window\": [1, 2], \"token_shift\": true}, {\"dim\": 24, " BLOCK
+    ", \"patch\": 2, \"cross_patch\": 2, \"window\": 1, \"token_shift\": true, \"conv_encoder\": "
+    "true},"
+    " {\"dim\": 12, " BLOCK ", \"cross_patch\": 2, \"token_shift\": true, \"value_residual\": true,"
+    " \"x0_mix\": true, \"ngrams\": [4], \"ngram_rows\": 64}]}",
 };
 #define ENDLESS (sizeof endless / sizeof *endless)
 
 enum { SHORT_CONTEXT = 64, FAR = 5000, FAR_CONTEXT = 5200 };
 
 static model *endless_model(backend *b, size_t index, int context) {
-    char json[512];
+    char json[1024];
     snprintf(json, sizeof json, endless[index], context);
     return tiny_model_of(b, json, SEED);
 }
@@ -406,11 +444,17 @@ static void prompts_run_their_end_only(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rules_are_their_definition), cmocka_unit_test(depth_widens_what_is_seen),
-        cmocka_unit_test(patches_are_crossed),        cmocka_unit_test(rings_are_small),
-        cmocka_unit_test(endless_sizes_are_constant), cmocka_unit_test(far_equals_whole),
-        cmocka_unit_test(far_lanes_and_saves),        cmocka_unit_test(numbers_never_overflow),
-        cmocka_unit_test(turns_are_relative),         cmocka_unit_test(prompts_run_their_end_only),
+        cmocka_unit_test(rules_are_their_definition),
+        cmocka_unit_test(depth_widens_what_is_seen),
+        cmocka_unit_test(patches_are_crossed),
+        cmocka_unit_test(shifts_widen_what_is_seen),
+        cmocka_unit_test(rings_are_small),
+        cmocka_unit_test(endless_sizes_are_constant),
+        cmocka_unit_test(far_equals_whole),
+        cmocka_unit_test(far_lanes_and_saves),
+        cmocka_unit_test(numbers_never_overflow),
+        cmocka_unit_test(turns_are_relative),
+        cmocka_unit_test(prompts_run_their_end_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ typedef struct whole {
     int64_t length; /* bytes of a window */
     level_rows rows[CONFIG_MAX_LEVELS];
     row_arrays arrays[CONFIG_MAX_LEVELS];
+    tensor *key; /* of dropout, or NULL: not in training */
     tensor *logits, *loss;
     tensor **gradients; /* per parameter; NULL where the loss does not hang on it */
 } whole;
@@ -55,11 +56,17 @@ static void record_gradients(whole *w) {
     }
 }
 
-static whole make_whole(model *m, int64_t length, whole_kind kind) {
+/* draws: 0 or, in training, 1 and the batch's first lane. */
+static whole make_drawn(model *m, int64_t length, whole_kind kind, int64_t draws) {
     whole w = {.m = m, .length = length};
     support_ok(graph_create(&w.g, &error), &error);
-    for (int i = 0; i < m->config.n_levels; i++)
+    if (draws)
+        w.key = graph_input(w.g, "key", DTYPE_I32, 1, (int64_t[]){3});
+    for (int i = 0; i < m->config.n_levels; i++) {
         model_rows_inputs(w.g, m, i, BATCH, length / m->shape[i].unit_bytes, 0, &w.rows[i]);
+        w.rows[i].key = w.key;
+        w.rows[i].first_lane = draws - 1;
+    }
     w.logits = graph_output(w.g, model_forward(w.g, m, w.rows));
     if (kind != WHOLE_LOGITS)
         record_loss(&w);
@@ -71,6 +78,20 @@ static whole make_whole(model *m, int64_t length, whole_kind kind) {
                                      length / m->shape[i].unit_bytes, &error),
                    &error);
     return w;
+}
+
+static whole make_whole(model *m, int64_t length, whole_kind kind) {
+    return make_drawn(m, length, kind, 0);
+}
+
+static void set_key(whole *w, uint32_t low, uint32_t high, uint32_t step) {
+    const uint32_t key[] = {low, high, step};
+    if (w->key)
+        support_ok(program_upload(w->p, w->key, key, &error), &error);
+}
+
+static int has_dropout(int index) {
+    return strstr(tiny_json(index), "dropout") != NULL;
 }
 
 /* bytes[BATCH][length]; weights fall from 2 to 1, so that every byte counts differently. */
@@ -157,7 +178,7 @@ static void model_is_causal(void **state) {
 static void model_sees_far(void **state) {
     (void)state;
     for (int i = 0; i < TINY_LONG; i++) {
-        if (i == TINY_WINDOWS || i == TINY_ENDLESS)
+        if (i == TINY_WINDOWS || i == TINY_ENDLESS || i == TINY_MIXED_ENDLESS)
             continue;
         backend *b = tiny_backend(1, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);
@@ -231,8 +252,10 @@ static void gradient_equals_differences(void **state) {
         backend *ref = NULL;
         support_ok(ref_backend_create(&ref, &error), &error);
         model *m = tiny_model(ref, i, SEED);
-        whole w = make_whole(m, gradient_length(m), WHOLE_GRADIENTS);
-        whole plain = make_whole(m, gradient_length(m), WHOLE_LOSS);
+        whole w = make_drawn(m, gradient_length(m), WHOLE_GRADIENTS, has_dropout(i));
+        whole plain = make_drawn(m, gradient_length(m), WHOLE_LOSS, has_dropout(i));
+        set_key(&w, 5, 6, 7);
+        set_key(&plain, 5, 6, 7);
         uint8_t *bytes = support_alloc(BATCH * (size_t)w.length, 1);
         tiny_bytes(bytes, BATCH * (size_t)w.length, 4);
         run_whole(&w, bytes);
@@ -259,20 +282,37 @@ static void gradient_equals_differences(void **state) {
     }
 }
 
-/* Floats of 2^-24 through chains of some hundred operations: 1e-4 of the largest element. */
+/* The largest element of all gradients of a program of the reference. */
+static double largest_gradient(const whole *w) {
+    double most = 0;
+    for (int k = 0; k < w->m->params.n; k++) {
+        int64_t n = variable_elements(&w->m->params.list[k]->v);
+        double *gradient = support_alloc((size_t)n, sizeof *gradient);
+        ref_program_download_double(w->p, w->gradients[k], gradient);
+        most = fmax(most, support_largest(gradient, n));
+        free(gradient);
+    }
+    return most;
+}
+
+/* Floats of 2^-24 through chains of some hundred operations: 1e-4 of the largest element. The
+ * gradient of a trained scalar is one sum over all rows and channels, whose terms cancel as they do
+ * in no one element of a matrix: 1e-4 of the largest of all gradients. */
 static void gradient_of_cpu_equals_reference(void **state) {
     (void)state;
     for (int i = 0; i < TINY_LONG; i++) {
         backend *ref = NULL, *cpu = tiny_backend(2, CPU_AVX512);
         support_ok(ref_backend_create(&ref, &error), &error);
         model *m = tiny_model(ref, i, SEED), *twin = tiny_model(cpu, i, SEED);
-        whole w = make_whole(m, m->config.context, WHOLE_GRADIENTS);
-        whole c = make_whole(twin, m->config.context, WHOLE_GRADIENTS);
+        whole w = make_drawn(m, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
+        whole c = make_drawn(twin, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
+        set_key(&w, 5, 6, 7);
+        set_key(&c, 5, 6, 7);
         uint8_t *bytes = support_alloc(BATCH * (size_t)w.length, 1);
         tiny_bytes(bytes, BATCH * (size_t)w.length, 4);
         run_whole(&w, bytes);
         run_whole(&c, bytes);
-        double loss;
+        double loss, most = largest_gradient(&w);
         float loss_cpu;
         ref_program_download_double(w.p, w.loss, &loss);
         support_ok(program_download(c.p, c.loss, &loss_cpu, &error), &error);
@@ -283,7 +323,7 @@ static void gradient_of_cpu_equals_reference(void **state) {
             float *got = support_alloc((size_t)n, sizeof *got);
             ref_program_download_double(w.p, w.gradients[k], expected);
             support_ok(program_download(c.p, c.gradients[k], got, &error), &error);
-            double largest = support_largest(expected, n);
+            double largest = n > 1 ? support_largest(expected, n) : most;
             for (int64_t at = 0; at < n; at++)
                 if (!(fabs((double)got[at] - expected[at]) <= 1e-4 * largest))
                     fail_msg("%s[%lld]: %.9g, not %.9g", m->params.list[k]->v.name, (long long)at,
@@ -301,7 +341,106 @@ static void gradient_of_cpu_equals_reference(void **state) {
     }
 }
 
+/* --- dropout */
+
+/* The logits of two windows of the same bytes, drawn for lanes `lane` and lane + 1 of a batch, or
+ * without draws for lane -1. Freed by the caller. */
+static float *drawn_logits(model *m, int64_t lane, uint32_t low, uint32_t high, uint32_t step) {
+    whole w = make_drawn(m, m->config.context, WHOLE_LOGITS, lane + 1);
+    size_t length = (size_t)w.length;
+    uint8_t *bytes = support_alloc(BATCH * length, 1);
+    float *logits = support_alloc(BATCH * length * (size_t)m->config.vocabulary, sizeof *logits);
+    tiny_bytes(bytes, length, 3);
+    memcpy(bytes + length, bytes, length);
+    set_key(&w, low, high, step);
+    logits_of(&w, bytes, logits);
+    free(bytes);
+    finish_whole(&w);
+    return logits;
+}
+
+/* A draw hangs on the seed, the step and the lane of the whole batch, on nothing else; every
+ * level's dropout counts; outside of training there is none. */
+static void dropout_is_a_function_of_its_key(void **state) {
+    (void)state;
+    for (int i = TINY_OPTIONS; i <= TINY_OPTIONS_THREE; i++) {
+        backend *b = tiny_backend(2, CPU_AVX512);
+        model *m = tiny_model(b, i, SEED);
+        size_t window = (size_t)(m->config.context * m->config.vocabulary) * sizeof(float);
+        float *first = drawn_logits(m, 0, 1, 2, 3), *again = drawn_logits(m, 0, 1, 2, 3);
+        float *next = drawn_logits(m, 1, 1, 2, 3);
+        float *second = first + window / sizeof *first;
+        assert_memory_equal(first, again, BATCH * window);
+        assert_memory_equal(next, second, window); /* lane 1 first in its part, or second */
+        assert_memory_not_equal(first, second, window);
+        float *others[] = {drawn_logits(m, 0, 9, 2, 3), drawn_logits(m, 0, 1, 9, 3),
+                           drawn_logits(m, 0, 1, 2, 9), drawn_logits(m, -1, 0, 0, 0)};
+        for (int k = 0; k < 4; k++)
+            assert_memory_not_equal(others[k], first, window);
+        for (int level = 0; level < m->config.n_levels; level++) {
+            block_stack *stack = (block_stack *)(uintptr_t)model_stack(m, level);
+            double rate = stack->blocks[0].dropout;
+            for (int k = 0; k < stack->n_blocks; k++)
+                stack->blocks[k].dropout = 0;
+            float *without = drawn_logits(m, 0, 1, 2, 3);
+            assert_int_equal(memcmp(without, first, window) != 0, rate > 0);
+            free(without);
+            for (int k = 0; k < stack->n_blocks; k++)
+                stack->blocks[k].dropout = rate;
+        }
+        for (int level = 0; level < m->config.n_levels; level++) {
+            block_stack *stack = (block_stack *)(uintptr_t)model_stack(m, level);
+            for (int k = 0; k < stack->n_blocks; k++)
+                stack->blocks[k].dropout = 0;
+        }
+        float *none = drawn_logits(m, 0, 1, 2, 3);
+        assert_memory_equal(none, others[3], BATCH * window);
+        free(none);
+        for (int k = 0; k < 4; k++)
+            free(others[k]);
+        free(first);
+        free(again);
+        free(next);
+        model_destroy(&m);
+        backend_destroy(&b);
+    }
+}
+
 /* --- shapes */
+
+/* The same weights with x0_mix as it starts give the bits of the model without it: x 1 + x0 0. */
+static void options_start_as_before(void **state) {
+    (void)state;
+    static const char *const text[] = {
+        "{\"context\": 32, \"levels\": [{\"dim\": 16, \"layers\": 2, \"heads\": 2,"
+        " \"zero_init\": false}]}",
+        "{\"context\": 32, \"levels\": [{\"dim\": 16, \"layers\": 2, \"heads\": 2,"
+        " \"zero_init\": false, \"x0_mix\": true}]}"};
+    backend *b = tiny_backend(1, CPU_AVX512);
+    float *logits[2];
+    model *m[2];
+    for (int i = 0; i < 2; i++) {
+        config c;
+        support_ok(config_parse(&c, text[i], strlen(text[i]), "x0", &error), &error);
+        support_ok(model_create(&m[i], b, &c, &error), &error);
+        support_ok(params_reset(&m[i]->params, SEED, &error), &error);
+    }
+    for (int i = 0; i < m[0]->params.n; i++) {
+        const variable *from = &m[0]->params.list[i]->v;
+        param *to = params_find(&m[1]->params, from->name);
+        assert_non_null(to);
+        support_ok(params_copy_one(b, &to->v, from, &error), &error);
+    }
+    assert_int_equal(params_count(&m[1]->params), params_count(&m[0]->params) + 4);
+    for (int i = 0; i < 2; i++)
+        logits[i] = drawn_logits(m[i], -1, 0, 0, 0);
+    assert_memory_equal(logits[0], logits[1], BATCH * 32 * 256 * sizeof **logits);
+    for (int i = 0; i < 2; i++) {
+        free(logits[i]);
+        model_destroy(&m[i]);
+    }
+    backend_destroy(&b);
+}
 
 /* The parameters of tiny model TINY_PAPER counted by hand: megabyte section 2. */
 static void parameters_counted(void **state) {
@@ -396,6 +535,8 @@ int main(void) {
         cmocka_unit_test(model_sees_far),
         cmocka_unit_test(gradient_equals_differences),
         cmocka_unit_test(gradient_of_cpu_equals_reference),
+        cmocka_unit_test(dropout_is_a_function_of_its_key),
+        cmocka_unit_test(options_start_as_before),
         cmocka_unit_test(parameters_counted),
         cmocka_unit_test(rotary_positions_are_interpolated),
         cmocka_unit_test(rotary_rows_beyond_the_table),

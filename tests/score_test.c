@@ -147,7 +147,7 @@ static void check_strided(const model *m, int64_t keep, const uint8_t *bytes, si
 static void strided_equals_two_sessions(void **state) {
     (void)state;
     for (int i = 0; i < TINY_CONFIGS; i++) {
-        if (i == TINY_FLAT || i == TINY_NGRAMS)
+        if (i == TINY_FLAT || i == TINY_NGRAMS || i == TINY_OPTIONS)
             continue; /* without patches */
         backend *b = tiny_backend(2, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);

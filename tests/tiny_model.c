@@ -71,6 +71,40 @@ static const char *const configs[TINY_CONFIGS + 1] = {
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"ngrams\": [4, 6], \"ngram_rows\": 16,"
     " \"ngram_width\": 1, \"zero_init\": false}]}",
 
+    "{\"context\": 96, \"levels\": ["
+    "{\"dim\": 15, \"layers\": 3, \"heads\": 2, \"head_size\": 6, \"mlp\": \"leaky-relu2\","
+    " \"mlp_width\": 20, \"x0_mix\": true, \"value_residual\": true, \"token_shift\": true,"
+    " \"dropout\": 0.3, \"zero_init\": false}]}",
+
+    "{\"context\": 48, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 2, \"heads\": 2, \"kv_heads\": 1, \"patch\": 4,"
+    " \"mixer\": [\"attention\"], \"value_residual\": true, \"token_shift\": true,"
+    " \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 2, \"heads\": 1, \"mlp_width\": 20, \"x0_mix\": true,"
+    " \"value_residual\": true, \"dropout\": 0.5, \"zero_init\": false}]}",
+
+    "{\"context\": 36, \"keep\": 12, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"patch\": 2, \"x0_mix\": true,"
+    " \"dropout\": 0.2, \"zero_init\": false},"
+    "{\"dim\": 18, \"layers\": 2, \"heads\": 1, \"head_size\": 8, \"patch\": 3,"
+    " \"mlp_width\": 24, \"value_residual\": true, \"dropout\": 0.1, \"zero_init\": false},"
+    "{\"dim\": 13, \"layers\": 1, \"heads\": 1, \"head_size\": 8, \"token_shift\": true,"
+    " \"norm\": \"layer\", \"bias\": true, \"positions\": \"none\", \"mlp\": \"leaky-relu2\","
+    " \"zero_init\": false}]}",
+
+    "{\"context\": 96, \"keep\": 24, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 3, \"heads\": 2, \"patch\": 4, \"conv_encoder\": true,"
+    " \"value_residual\": true, \"x0_mix\": true, \"window\": [4, 0, 2], \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"value_residual\": true, \"x0_mix\": true,"
+    " \"window\": 3, \"dropout\": 0.2, \"zero_init\": false}]}",
+
+    "{\"context\": 32, \"endless\": true, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 2, \"heads\": 2, \"patch\": 4, \"window\": [3, 2],"
+    " \"ngrams\": [2, 8], \"ngram_rows\": 40, \"ngram_width\": 3, \"token_shift\": true,"
+    " \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"cross_patch\": 2, \"token_shift\": true,"
+    " \"ngrams\": [3], \"ngram_rows\": 20, \"ngram_width\": 5, \"zero_init\": false}]}",
+
     "{\"context\": 320, \"keep\": 160, \"levels\": ["
     "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",

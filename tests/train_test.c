@@ -38,6 +38,30 @@ static const char deep_back[] =
     "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
     "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}";
 
+/* One, two and three levels with every option of the block. */
+static const char *const with_options[] = {
+    "{\"context\": 32, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 3, \"heads\": 2, \"x0_mix\": true, \"value_residual\": true,"
+    " \"token_shift\": true, \"mlp\": \"leaky-relu2\", \"dropout\": 0.1}],"
+    "\"train\": {\"batch\": 8, \"micro_batches\": %d, \"steps\": %d,"
+    "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}",
+
+    "{\"context\": 64, \"levels\": ["
+    "{\"dim\": 48, \"layers\": 2, \"heads\": 2, \"patch\": 4, \"value_residual\": true,"
+    " \"dropout\": 0.2},"
+    "{\"dim\": 23, \"layers\": 1, \"heads\": 2, \"head_size\": 8, \"token_shift\": true,"
+    " \"x0_mix\": true, \"dropout\": 0.3}],"
+    "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
+    "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}",
+
+    "{\"context\": 48, \"levels\": ["
+    "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"patch\": 2, \"token_shift\": true},"
+    "{\"dim\": 24, \"layers\": 2, \"heads\": 2, \"patch\": 3, \"value_residual\": true,"
+    " \"dropout\": 0.1},"
+    "{\"dim\": 16, \"layers\": 1, \"heads\": 2, \"x0_mix\": true, \"mlp\": \"leaky-relu2\"}],"
+    "\"train\": {\"batch\": 4, \"micro_batches\": %d, \"steps\": %d,"
+    "\"optimizer\": \"%s\", \"warmup\": 3, \"mean\": 0.2}}"};
+
 typedef struct place {
     char folder[64], config[96], text[96], run[96];
 } place;
@@ -63,8 +87,9 @@ static size_t make_text(char *out, size_t n) {
     return at;
 }
 
-static void place_create_as(place *p, const char *form, const char *method, int micro_batches,
-                            int steps) {
+/* format: a configuration with room for micro-batches, steps and the optimizer. */
+static void place_create(place *p, const char *format, const char *method, int micro_batches,
+                         int steps) {
     char text[20000], json[1024];
     strcpy(p->folder, "/tmp/octet_train_XXXXXX");
     assert_non_null(mkdtemp(p->folder));
@@ -72,12 +97,8 @@ static void place_create_as(place *p, const char *form, const char *method, int 
     snprintf(p->text, sizeof p->text, "%s/text", p->folder);
     snprintf(p->run, sizeof p->run, "%s/run", p->folder);
     write_file(p->text, text, make_text(text, sizeof text));
-    int n = snprintf(json, sizeof json, form, micro_batches, steps, method);
+    int n = snprintf(json, sizeof json, format, micro_batches, steps, method);
     write_file(p->config, json, (size_t)n);
-}
-
-static void place_create(place *p, const char *method, int micro_batches, int steps) {
-    place_create_as(p, small, method, micro_batches, steps);
 }
 
 static void remove_run(const place *p) {
@@ -151,13 +172,13 @@ static void assert_same(const file_bytes *a, const file_bytes *b) {
     assert_memory_equal(a->data, b->data, a->size);
 }
 
-static void same_checkpoint_everywhere(const char *form, const char *method, int micro_batches) {
+static void same_checkpoint_everywhere(const char *format, const char *method, int micro_batches) {
     static const struct {
         int threads;
         const char *cpu;
     } rows[] = {{2, NULL}, {5, NULL}, {1, "scalar"}, {2, "scalar"}, {1, "avx2"}, {1, "avx512"}};
     place p;
-    place_create_as(&p, form, method, micro_batches, STEPS);
+    place_create(&p, format, method, micro_batches, STEPS);
     watch w = {0};
     file_bytes first = train(&p, 1, NULL, &w, 0, OCTET_OK);
     assert_int_equal(w.steps, STEPS);
@@ -189,10 +210,15 @@ static void train_back_same_bits(void **state) {
     same_checkpoint_everywhere(deep_back, "muon", 2);
 }
 
-static void train_resumed_same_bits(void **state) {
+static void train_options_same_bits(void **state) {
     (void)state;
+    for (int i = 0; i < 3; i++)
+        same_checkpoint_everywhere(with_options[i], i == 1 ? "adamw" : "muon", 1 << i);
+}
+
+static void resumed_same_bits(const char *format) {
     place p;
-    place_create(&p, "muon", 2, STEPS);
+    place_create(&p, format, "muon", 2, STEPS);
     watch whole = {0};
     file_bytes first = train(&p, 2, NULL, &whole, 0, OCTET_OK);
     remove_run(&p);
@@ -215,6 +241,45 @@ static void train_resumed_same_bits(void **state) {
     place_remove(&p);
 }
 
+static void train_resumed_same_bits(void **state) {
+    (void)state;
+    resumed_same_bits(small);
+}
+
+static void train_options_resumed_same_bits(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        resumed_same_bits(with_options[i]);
+}
+
+/* The rate reaches training: none, some, and so much that the blocks are as good as gone. */
+static void train_dropout_counts(void **state) {
+    (void)state;
+    static const char format[] = "{\"context\": 64, \"levels\": ["
+                                 "{\"dim\": 24, \"layers\": 1, \"heads\": 2, \"dropout\": %s}],"
+                                 "\"train\": {\"batch\": 4, \"micro_batches\": %%d, \"steps\": %%d,"
+                                 "\"optimizer\": \"%%s\", \"warmup\": 0}}";
+    static const char *const rates[] = {"0", "0.1", "0.99"};
+    double first[3], last[3];
+    for (int i = 0; i < 3; i++) {
+        char text[512];
+        place p;
+        watch w = {0};
+        snprintf(text, sizeof text, format, rates[i]);
+        place_create(&p, text, "muon", 1, 60);
+        file_bytes end = train(&p, 2, NULL, &w, 0, OCTET_OK);
+        first[i] = w.first;
+        last[i] = w.last;
+        file_close(&end);
+        place_remove(&p);
+    }
+    /* Blocks add nothing at first, so that there is nothing to drop in step 0. */
+    assert_true(first[0] == first[1] && first[1] == first[2]);
+    assert_true(last[0] != last[1]);
+    /* With next to nothing left of the blocks each byte is guessed from the one before it. */
+    assert_true(last[2] > last[0] + 0.3);
+}
+
 /* The words' entropy is log2(5) bits a word of about 6 bytes: a model that learns gets far below
  * the 3 bits of letter frequencies. */
 static void train_learns(void **state) {
@@ -222,7 +287,7 @@ static void train_learns(void **state) {
     static const char *const optimizers[] = {"muon", "adamw"};
     for (int i = 0; i < 2; i++) {
         place p;
-        place_create(&p, optimizers[i], 1, 150);
+        place_create(&p, small, optimizers[i], 1, 150);
         watch w = {0};
         file_bytes last = train(&p, 0, NULL, &w, 0, OCTET_OK);
         assert_true(w.first > 6);
@@ -266,7 +331,7 @@ static void train_bad_input(void **state) {
     (void)state;
     place p;
     octet_error error = {0};
-    place_create(&p, "muon", 1, STEPS);
+    place_create(&p, small, "muon", 1, STEPS);
     const char *data[] = {p.text}, *missing[] = {"/nonexistent/text"};
     octet_train_params how = {.data = missing, .n_data = 1, .config = p.config, .warmup = -1};
     assert_int_equal(train_with(&p, &how, &error), OCTET_ERROR);
@@ -288,9 +353,15 @@ static void train_bad_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(train_muon_same_bits), cmocka_unit_test(train_adamw_same_bits),
-        cmocka_unit_test(train_back_same_bits), cmocka_unit_test(train_resumed_same_bits),
-        cmocka_unit_test(train_learns),         cmocka_unit_test(schedule_reaches_its_end),
+        cmocka_unit_test(train_muon_same_bits),
+        cmocka_unit_test(train_adamw_same_bits),
+        cmocka_unit_test(train_back_same_bits),
+        cmocka_unit_test(train_options_same_bits),
+        cmocka_unit_test(train_options_resumed_same_bits),
+        cmocka_unit_test(train_resumed_same_bits),
+        cmocka_unit_test(train_learns),
+        cmocka_unit_test(train_dropout_counts),
+        cmocka_unit_test(schedule_reaches_its_end),
         cmocka_unit_test(train_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,8 +61,11 @@ static int64_t history_of(const model *m) {
         const level_shape *shape = &m->shape[i];
         const block_stack *stack = model_stack(m, i);
         int64_t rows = 2; /* the unit that a row embeds, and one that is not whole */
-        for (int k = 0; k < stack->n_blocks; k++)
-            rows += row_reach(shape, &shape->rule[stack->blocks[k].mixer->rule]) - 1;
+        for (int k = 0; k < stack->n_blocks; k++) {
+            const block *b = &stack->blocks[k];
+            rows += row_reach(shape, &shape->rule[b->mixer->rule]) - 1;
+            rows += b->token_shift ? 2 : 0; /* before the mixer, and before the MLP */
+        }
         bytes += rows * shape->unit_bytes + row_look_back(shape);
     }
     return bytes;

@@ -62,7 +62,7 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
     const block_stack *stack = model_stack(s->model, level);
     l->cycle = s->endless ? longest_block(s) : 0;
     for (int i = 0; i < stack->n_blocks; i++)
-        l->n_states += stack->blocks[i].mixer->kind->n_states;
+        l->n_states += block_states(&stack->blocks[i]);
     l->states = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->states);
     l->state_list = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->state_list);
     l->reach = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->reach);
@@ -71,14 +71,14 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
         return error_memory(error, "session", (double)l->n_states * sizeof *l->states);
     octet_status status = OCTET_OK;
     for (int i = 0, at = 0; i < stack->n_blocks; i++) {
-        const mixer *m = stack->blocks[i].mixer;
+        const block *b = &stack->blocks[i];
         char name[64];
         snprintf(name, sizeof name, "levels.%d.blocks.%d", level, i);
-        for (int k = 0; k < m->kind->n_states && !status; k++, at++) {
-            mixer_state_spec spec = {0};
-            m->kind->state(m, k, &spec);
+        for (int k = 0; k < block_states(b) && !status; k++, at++) {
+            mixer_state_spec spec;
+            block_state(b, k, &spec);
             l->state_list[at] = &l->states[at];
-            l->rule[at] = &s->model->shape[level].rule[m->rule];
+            l->rule[at] = &s->model->shape[level].rule[spec.rule];
             l->reach[at] = reach_of(s, level, l->rule[at], &spec);
             int64_t ring = ring_of(s, level, l->reach[at]);
             l->cycle = s->endless && ring > l->cycle ? ring : l->cycle;
@@ -91,8 +91,10 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
 static octet_status create_split(session *s, int level, octet_error *error) {
     session_level *l = &s->level[level];
     const config *c = &s->model->config;
-    mixer_state_spec spec = {"split", c->level[level].patch, c->level[level + 1].dim, LAYOUT_ROWS,
-                             0};
+    mixer_state_spec spec = {.name = "split",
+                             .d1 = c->level[level].patch,
+                             .d2 = c->level[level + 1].dim,
+                             .layout = LAYOUT_ROWS};
     char name[64];
     snprintf(name, sizeof name, "levels.%d", level);
     l->split_ring = longest_block(s);

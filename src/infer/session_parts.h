@@ -23,7 +23,7 @@ typedef struct level_graph {
 } level_graph;
 
 typedef struct session_level {
-    variable *states;      /* [n_states], each [streams, ring, d1, d2], in order of the blocks */
+    variable *states;      /* [n_states], each [streams, rows, d1, d2], in order of the blocks */
     variable **state_list; /* pointers to them, as mixers take them */
     int64_t *reach;        /* [n_states]: rows back, its own included, that a row may read */
     const row_rule **rule; /* [n_states]: what it sees of them */

@@ -2,19 +2,88 @@
 #include "mixer/block.h"
 
 #include <stdio.h>
+#include <string.h>
 
-void block_create(block *b, params *p, const char *prefix, const block_params *m) {
-    norm_create(&b->mixer_norm, p, prefix, "mixer_norm", m->mixer.dim, m->norm, m->mixer.bias);
-    b->mixer = m->kind->create(p, prefix, &m->mixer);
-    norm_create(&b->mlp_norm, p, prefix, "mlp_norm", m->mixer.dim, m->norm, m->mixer.bias);
+/* Whether a block before `index` leaves values for it to take. */
+static int has_first_values(const block_params *m, int index) {
+    for (int i = 0; i < index; i++)
+        if (m->kinds[i]->has_values)
+            return 1;
+    return 0;
+}
+
+void block_create(block *b, params *p, const char *prefix, const block_params *m, int index) {
+    const int64_t one = 1;
+    const mixer_kind *kind = m->kinds[index];
+    mixer_params mixes = m->mixer;
+    mixes.value_residual =
+        m->mixer.value_residual && kind->has_values && has_first_values(m, index);
+    mixes.rule = m->rules ? m->rules[index] : m->mixer.rule;
+    norm_create(&b->mixer_norm, p, prefix, "mixer_norm", mixes.dim, m->norm, mixes.bias);
+    b->mixer = kind->create(p, prefix, &mixes);
+    norm_create(&b->mlp_norm, p, prefix, "mlp_norm", mixes.dim, m->norm, mixes.bias);
     mlp_create(&b->mlp, p, prefix, &m->mlp);
+    if (m->x0_mix) {
+        b->keep = params_add(p, prefix, "x0_mix.x", PARAM_VECTOR, (param_init){1, 0}, 1, &one);
+        b->again = params_add(p, prefix, "x0_mix.x0", PARAM_VECTOR, (param_init){0, 0}, 1, &one);
+    }
+    b->dim = mixes.dim;
+    b->token_shift = m->token_shift;
+    b->shift_rule = m->shift_rule;
+    b->dropout = m->dropout;
+    b->site = m->first_site + 2 * index;
+}
+
+int block_states(const block *b) {
+    return b->mixer->kind->n_states + (b->token_shift ? 2 : 0);
+}
+
+void block_state(const block *b, int index, mixer_state_spec *out) {
+    static const char *const names[] = {"mixer_shift", "mlp_shift"};
+    int of_mixer = b->mixer->kind->n_states;
+    memset(out, 0, sizeof *out);
+    out->rule = b->mixer->rule;
+    if (index < of_mixer) {
+        b->mixer->kind->state(b->mixer, index, out);
+        return;
+    }
+    out->name = names[index - of_mixer];
+    out->rule = b->shift_rule;
+    out->d1 = 1;
+    out->d2 = b->dim;
+    out->layout = LAYOUT_ROWS;
+}
+
+/* x as the next norm sees it. state: NULL, or the variable that holds the rows of x. */
+static tensor *shifted(graph *g, const block *b, tensor *x, const level_rows *rows,
+                       variable *state) {
+    if (!b->token_shift || !x)
+        return x;
+    tensor *first = rows->first[b->shift_rule];
+    if (!state)
+        return shift(g, x, first, 0);
+    tensor *row = graph_reshape(g, x, 4, (int64_t[]){x->dim[0], x->dim[1], 1, x->dim[2]});
+    tensor *kept = store(g, graph_variable(g, state), row, rows->slot, rows->pos, rows->count);
+    return shift_cached(g, x, kept, rows->slot, rows->pos, rows->count, first);
+}
+
+/* What is added to the residual stream: y, in training without the elements that dropout drew. */
+static tensor *dropped(graph *g, const block *b, tensor *y, const level_rows *rows, int site) {
+    if (!rows->key || b->dropout <= 0 || !y)
+        return y;
+    return dropout(g, y, rows->key, b->dropout, site,
+                   rows->first_lane * (tensor_elements(y) / rows->batch));
 }
 
 tensor *block_forward(graph *g, const block *b, tensor *x, const level_rows *rows,
                       variable *const *states) {
-    tensor *mixed = norm_forward(g, &b->mixer_norm, x);
-    x = add(g, x, b->mixer->kind->forward(g, b->mixer, mixed, rows, states));
-    return add(g, x, mlp_forward(g, &b->mlp, norm_forward(g, &b->mlp_norm, x)));
+    variable *const *shifts = states ? states + b->mixer->kind->n_states : NULL;
+    int keeps = shifts && b->token_shift;
+    tensor *y = norm_forward(g, &b->mixer_norm, shifted(g, b, x, rows, keeps ? shifts[0] : NULL));
+    y = b->mixer->kind->forward(g, b->mixer, y, rows, states);
+    x = add(g, x, dropped(g, b, y, rows, b->site));
+    y = norm_forward(g, &b->mlp_norm, shifted(g, b, x, rows, keeps ? shifts[1] : NULL));
+    return add(g, x, dropped(g, b, mlp_forward(g, &b->mlp, y), rows, b->site + 1));
 }
 
 void block_stack_create(block_stack *s, params *p, const char *prefix, int n_blocks,
@@ -27,20 +96,32 @@ void block_stack_create(block_stack *s, params *p, const char *prefix, int n_blo
         return;
     }
     for (int i = 0; i < n_blocks && !p->error.code; i++) {
-        block_params here = *m;
-        here.mixer.rule = m->rules ? m->rules[i] : m->mixer.rule;
         snprintf(name, sizeof name, "%s.blocks.%d", prefix, i);
-        block_create(&s->blocks[i], p, name, &here);
+        block_create(&s->blocks[i], p, name, m, i);
     }
     norm_create(&s->last_norm, p, prefix, "last_norm", m->mixer.dim, m->norm, m->mixer.bias);
 }
 
+/* The residual stream before block b: a x + c x0. */
+static tensor *mix_x0(graph *g, const block *b, tensor *x, tensor *x0) {
+    return add(g, mul_scalar(g, x, graph_variable(g, b->keep)),
+               mul_scalar(g, x0, graph_variable(g, b->again)));
+}
+
 tensor *block_stack_forward(graph *g, const block_stack *s, tensor *x, const level_rows *rows,
                             variable *const *states) {
+    level_rows own = *rows;
+    tensor *values = NULL, *x0 = NULL;
+    own.values = &values;
+    if (s->n_blocks && s->blocks[0].keep)
+        x0 = norm(g, x, NULL, NULL, NORM_RMS, NORM_EPSILON);
     for (int i = 0; i < s->n_blocks; i++) {
-        x = block_forward(g, &s->blocks[i], x, rows, states);
+        const block *b = &s->blocks[i];
+        if (x0)
+            x = mix_x0(g, b, x, x0);
+        x = block_forward(g, b, x, &own, states);
         if (states)
-            states += s->blocks[i].mixer->kind->n_states;
+            states += block_states(b);
     }
     return norm_forward(g, &s->last_norm, x);
 }

@@ -20,6 +20,7 @@ typedef struct mixer_state_spec {
     int64_t d1, d2;
     variable_layout layout;
     int64_t reach; /* rows back, its own included, that a row may read; 0: as far as it sees */
+    int rule;      /* what it sees of them: index of level_rows.first; at first the mixer's */
 } mixer_state_spec;
 
 /* What a mixer is made for. */
@@ -27,6 +28,7 @@ typedef struct mixer_params {
     int64_t dim, heads, kv_heads, head_size;
     int rope, alibi, qk_norm, bias;
     int rule;            /* of seeing: index of level_rows.first */
+    int value_residual;  /* mixes the stack's first values into its own, see level_rows.values */
     double scale;        /* of initial weights, see linear_create */
     double output_scale; /* of the output projection; 0 starts the block as the identity */
 } mixer_params;
@@ -35,10 +37,12 @@ typedef struct mixer mixer;
 
 typedef struct mixer_kind {
     const char *name;
+    int has_values; /* makes values that later mixers may take, and takes those of earlier ones */
     /* Adds parameters under `prefix`; memory from p's arena; NULL after an error. */
     mixer *(*create)(params *p, const char *prefix, const mixer_params *m);
     int n_states;
-    void (*state)(const mixer *m, int index, mixer_state_spec *out);
+    void (*state)(const mixer *m, int index,
+                  mixer_state_spec *out); /* *out is zeroed but for rule */
     /* states: NULL, or n_states variables of layout [S,rows,d1,d2]. */
     tensor *(*forward)(graph *g, const mixer *m, tensor *x, const level_rows *rows,
                        variable *const *states);
@@ -50,7 +54,7 @@ struct mixer {
     int rule; /* no row hangs on rows before level_rows.first[rule] */
 };
 
-/* The registered kind of that name, or NULL. */
-const mixer_kind *mixer_find(const char *name);
+/* Kind `index` of the registry, in which attention, the default, is 0; NULL past its end. */
+const mixer_kind *mixer_at(int index);
 
 #endif

@@ -1,6 +1,6 @@
 /* mixer_attention.c: multi-head causal attention (Vaswani et al. 2017) with grouped keys (Ainslie
- * et al. 2023), rotary positions or linear biases (Press, Smith, Lewis 2021), and query-key norm
- * with a gain per head (Henry et al. 2020).
+ * et al. 2023), rotary positions or linear biases (Press, Smith, Lewis 2021), query-key norm with a
+ * gain per head (Henry et al. 2020), and value residual (Zhou et al. 2024).
  *
  * Keys are cached after rotation. Scores are q.k / sqrt(D); with query-key norm the gain, which
  * starts at 1.5, stretches them. */
@@ -14,6 +14,8 @@ typedef struct attention_mixer {
     mixer base;
     linear_layer wq, wk, wv, wo;
     variable *gain; /* [H], or NULL without query-key norm */
+    variable *own,
+        *shared; /* [1]: shares of the values made here and of the stack's first; or NULL */
     int64_t heads, kv_heads, head_size;
     int rope, alibi;
 } attention_mixer;
@@ -39,6 +41,12 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
     if (m->qk_norm)
         a->gain = params_add(p, prefix, "attn.gain", PARAM_VECTOR, (param_init){QK_GAIN, 0}, 1,
                              &m->heads);
+    if (m->value_residual) {
+        const int64_t one = 1;
+        param_init half = {0.5f, 0};
+        a->own = params_add(p, prefix, "attn.values.own", PARAM_VECTOR, half, 1, &one);
+        a->shared = params_add(p, prefix, "attn.values.first", PARAM_VECTOR, half, 1, &one);
+    }
     return &a->base;
 }
 
@@ -58,6 +66,17 @@ static tensor *split_heads(graph *g, tensor *x, int64_t heads, int64_t head_size
     return graph_reshape(g, x, 4, (int64_t[]){x->dim[0], x->dim[1], heads, head_size});
 }
 
+/* Value residual: v p + q times the values of the stack's first mixer, at the same rows. They are
+ * mixed before they are cached, so that no state is needed. */
+static tensor *mix_values(graph *g, const attention_mixer *a, tensor *v, const level_rows *rows) {
+    if (rows->values && !*rows->values)
+        *rows->values = v;
+    if (!a->own)
+        return v;
+    return add(g, mul_scalar(g, v, graph_variable(g, a->own)),
+               mul_scalar(g, *rows->values, graph_variable(g, a->shared)));
+}
+
 static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *rows,
                        variable *const *states) {
     const attention_mixer *a = (const attention_mixer *)m;
@@ -65,6 +84,7 @@ static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *ro
     tensor *q = split_heads(g, linear_forward(g, &a->wq, x), a->heads, a->head_size);
     tensor *k = split_heads(g, linear_forward(g, &a->wk, x), a->kv_heads, a->head_size);
     tensor *v = split_heads(g, linear_forward(g, &a->wv, x), a->kv_heads, a->head_size);
+    v = mix_values(g, a, v, rows);
     if (a->gain) {
         q = norm(g, q, NULL, NULL, NORM_RMS, NORM_EPSILON);
         k = norm(g, k, NULL, NULL, NORM_RMS, NORM_EPSILON);
@@ -95,6 +115,7 @@ static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *ro
 
 const mixer_kind mixer_attention = {
     .name = "attention",
+    .has_values = 1,
     .create = create,
     .n_states = 2,
     .state = state,

@@ -9,7 +9,10 @@
 
 #include "graph/graph.h"
 
-#define LEVEL_MAX_RULES 16 /* of seeing, in one level: see row_rule in patch/row_plan.h */
+/* Of seeing, in one level, see row_rule in patch/row_plan.h: those of its layers, and token
+ * shift's. */
+#define LEVEL_LAYER_RULES 16
+#define LEVEL_MAX_RULES (LEVEL_LAYER_RULES + 1)
 
 typedef struct level_rows {
     int64_t batch, rows;
@@ -23,6 +26,10 @@ typedef struct level_rows {
     tensor *table;                  /* f32 [B,T,D]: cos and sin of the row's position */
     tensor *target;                 /* i32 [B,T]: the symbol that the row predicts, -1 for none */
     tensor *slot, *pos, *count;     /* i32 [B], with a state: see attention_cached in graph.h */
+    tensor *key;                    /* i32 [3], in training: what dropout draws from, see graph.h */
+    int64_t first_lane;             /* of the whole batch of a step, where this is one part of it */
+    tensor **values; /* inside a stack: where the first mixer that has values [B,T,G,D] leaves them
+                        for the later ones; NULL there before that */
 } level_rows;
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "mixer/mixer.h"
 #include "model/config_check.h"
 #include "patch/ngrams.h"
 
@@ -20,7 +21,15 @@ enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32, QUOTE_MAX = 60 };
 
 /* --- the keys ----------------------------------------------------------------------------- */
 
-typedef enum key_kind { KEY_INTEGER, KEY_REAL, KEY_FLAG, KEY_CHOICE, KEY_LIST, KEY_SET } key_kind;
+typedef enum key_kind {
+    KEY_INTEGER,
+    KEY_REAL,
+    KEY_FLAG,
+    KEY_CHOICE,
+    KEY_LIST,
+    KEY_MIXERS, /* a list of names */
+    KEY_SET
+} key_kind;
 
 enum { REQUIRED = 1, ABOVE_LOW = 2, BELOW_HIGH = 4 }; /* the range leaves out low, or high */
 
@@ -40,7 +49,8 @@ _Static_assert(sizeof(config_mlp) == sizeof(int) && sizeof(config_norm) == sizeo
                    sizeof(config_optimizer) == sizeof(int),
                "enums are stored as int");
 
-static const char *const MLP_NAMES[] = {"relu", "relu2", "gelu", "gelu-tanh", "swiglu", NULL};
+static const char *const MLP_NAMES[] = {"relu",   "relu2",       "gelu", "gelu-tanh",
+                                        "swiglu", "leaky-relu2", NULL};
 static const char *const NORM_NAMES[] = {"rms", "layer", NULL};
 static const char *const POSITION_NAMES[] = {"learned", "rope", "none", "alibi", NULL};
 static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
@@ -70,7 +80,7 @@ static const key MODEL_KEYS[] = {
 
 static const key LEVEL_KEYS[] = {
     INTEGER(config_level, dim, 4, 16384, 0, REQUIRED),
-    INTEGER(config_level, layers, 0, 256, 0, REQUIRED),
+    INTEGER(config_level, layers, 0, CONFIG_MAX_LAYERS, 0, REQUIRED),
     INTEGER(config_level, heads, 1, 256, 0, REQUIRED),
     INTEGER(config_level, kv_heads, 1, 256, CONFIG_DERIVED, 0),
     INTEGER(config_level, head_size, 2, 512, CONFIG_DERIVED, 0),
@@ -91,6 +101,11 @@ static const key LEVEL_KEYS[] = {
     INTEGER(config_level, ngram_rows, 1, 1 << 24, 16384, 0),
     INTEGER(config_level, ngram_width, 1, 1024, 32, 0),
     FLAG(config_level, conv_encoder, 0),
+    ROW(config_level, mixer, KEY_MIXERS, 0, 0, 0, 0, NULL),
+    FLAG(config_level, x0_mix, 0),
+    FLAG(config_level, value_residual, 0),
+    FLAG(config_level, token_shift, 0),
+    REAL(config_level, dropout, 0, 1, 0, BELOW_HIGH),
 };
 
 static const key TRAIN_KEYS[] = {
@@ -236,7 +251,7 @@ static void store_value(const key *k, void *target, double value) {
         memcpy(at, &number, sizeof number);
     } else if (k->kind == KEY_REAL) {
         memcpy(at, &value, sizeof value);
-    } else if (k->kind == KEY_LIST) {
+    } else if (k->kind == KEY_LIST || k->kind == KEY_MIXERS) {
         config_list list = {1, {(int32_t)value}};
         memcpy(at, &list, sizeof list);
     } else {
@@ -284,13 +299,30 @@ static octet_status read_choice(const reader *r, const char *place, const key *k
     return fail(r, place, k->name, "%s is none of %s", quote, names);
 }
 
+/* The index of the mixer of that name. */
+static octet_status read_mixer(const reader *r, const char *place, const key *k,
+                               const json_t *value, int64_t *index) {
+    char names[256] = "", quote[QUOTE_MAX + 6];
+    if (!json_is_string(value))
+        return fail_type(r, place, k->name, value, "a string");
+    for (int i = 0; mixer_at(i); i++) {
+        size_t used = strlen(names);
+        *index = i;
+        if (strcmp(mixer_at(i)->name, json_string_value(value)) == 0)
+            return OCTET_OK;
+        snprintf(names + used, sizeof names - used, "%s\"%s\"", i ? ", " : "", mixer_at(i)->name);
+    }
+    quote_text(quote, json_string_value(value));
+    return fail(r, place, k->name, "%s is none of %s", quote, names);
+}
+
 static octet_status read_list(const reader *r, const char *place, const key *k, const json_t *value,
                               void *target) {
     char name[64];
     config_list list = {0};
     size_t n = json_is_array(value) ? json_array_size(value) : 1;
     if (n < 1 || n > CONFIG_MAX_LAYERS)
-        return fail(r, place, k->name, "%zu numbers are outside 1 to %d", n, CONFIG_MAX_LAYERS);
+        return fail(r, place, k->name, "%zu items are outside 1 to %d", n, CONFIG_MAX_LAYERS);
     octet_status status = OCTET_OK;
     for (size_t i = 0; i < n && !status; i++) {
         int64_t number = 0;
@@ -302,7 +334,8 @@ static octet_status read_list(const reader *r, const char *place, const key *k, 
             one.name = name;
         }
         const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
-        status = read_number(r, place, &one, item, &number);
+        status = k->kind == KEY_MIXERS ? read_mixer(r, place, &one, item, &number)
+                                       : read_number(r, place, &one, item, &number);
         list.value[list.n++] = (int32_t)number;
     }
     if (!status)
@@ -351,6 +384,7 @@ static octet_status read_value(const reader *r, const char *place, const key *k,
     case KEY_CHOICE:
         return read_choice(r, place, k, value, target);
     case KEY_LIST:
+    case KEY_MIXERS:
         return read_list(r, place, k, value, target);
     case KEY_SET:
         return read_set(r, place, k, value, target);
@@ -549,13 +583,16 @@ static void write_text(writer *w, const char *text) {
     w->used += n;
 }
 
-static void write_list(writer *w, const void *at) {
-    char text[32];
+static void write_list(writer *w, const key *k, const void *at) {
+    char text[64];
     config_list list;
     memcpy(&list, at, sizeof list);
     write_text(w, list.n == 1 ? "" : "[");
     for (int32_t i = 0; i < list.n; i++) {
-        snprintf(text, sizeof text, "%s%" PRId32, i ? ", " : "", list.value[i]);
+        if (k->kind == KEY_MIXERS)
+            snprintf(text, sizeof text, "%s\"%s\"", i ? ", " : "", mixer_at(list.value[i])->name);
+        else
+            snprintf(text, sizeof text, "%s%" PRId32, i ? ", " : "", list.value[i]);
         write_text(w, text);
     }
     write_text(w, list.n == 1 ? "" : "]");
@@ -602,7 +639,8 @@ static void write_value(writer *w, const key *k, const void *source) {
         write_text(w, "\"");
         break;
     case KEY_LIST:
-        write_list(w, at);
+    case KEY_MIXERS:
+        write_list(w, k, at);
         break;
     case KEY_SET:
         memcpy(&number, at, sizeof number);

@@ -13,8 +13,8 @@
 #define CONFIG_MAX_LEVELS 8
 #define CONFIG_MAX_LAYERS 256
 
-/* A number for each layer of a level. JSON: a number, or an array of at most as many as there are
- * layers, which repeats. Kept as the shortest list that repeats to the same. */
+/* A number for each layer of a level, or the index of a name. JSON: one, or an array of at most as
+ * many as there are layers, which repeats. Kept as the shortest list that repeats to the same. */
 typedef struct config_list {
     int32_t n, value[CONFIG_MAX_LAYERS];
 } config_list;
@@ -30,7 +30,9 @@ typedef enum config_mlp {
     MLP_RELU2,     /* "relu2" */
     MLP_GELU,      /* "gelu": by erf */
     MLP_GELU_TANH, /* "gelu-tanh" */
-    MLP_SWIGLU     /* "swiglu": silu(x W1) * (x W3), then W2 */
+    MLP_SWIGLU,    /* "swiglu": silu(x W1) * (x W3), then W2 */
+    /* "leaky-relu2": max(x, x / 2)^2 */
+    MLP_LEAKY_RELU2
 } config_mlp;
 typedef enum config_norm { CONFIG_NORM_RMS, CONFIG_NORM_LAYER } config_norm;
 
@@ -68,6 +70,15 @@ typedef struct config_level {
     int64_t ngram_width; /* "ngram_width": of the tables, 1 to 1,024; 32 */
     int conv_encoder;    /* "conv_encoder": convolutions over the embedded bytes before they are cut
                             into units; default false, refused at the last level */
+    config_list mixer;   /* "mixer": names, kept as indices for mixer_at; default "attention" */
+    int x0_mix; /* "x0_mix": before each block x becomes a x + c x0, x0 the level's input normed and
+                   a, c trained, 1 and 0 at first; default false */
+    int value_residual; /* "value_residual": layers after the first mix its values into theirs, by
+                           trained shares, 0.5 each at first; default false */
+    int token_shift;    /* "token_shift": what the norms of mixer and MLP see has its upper half of
+                           channels from the row before; default false */
+    double dropout; /* "dropout": share of elements of what mixers and MLPs add that training drops;
+                       0 (default) to below 1 */
 } config_level;
 
 typedef enum config_optimizer { OPTIMIZER_ADAMW, OPTIMIZER_MUON } config_optimizer;

@@ -7,8 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "mixer/rows.h"
-
+#include "mixer/mixer.h"
 #include "patch/ngrams.h"
 
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 40;
@@ -39,13 +38,13 @@ static octet_status check_heads(config_level *l, int s, const char *name, octet_
     return OCTET_OK;
 }
 
-/* Refuses more numbers than layers, and keeps the shortest list that gives every layer the same. */
+/* Refuses more items than layers, and keeps the shortest list that gives every layer the same. */
 static octet_status check_list(config_list *list, const char *key, int64_t layers, int s,
                                const char *name, octet_error *error) {
     int32_t shortest = 1;
     if (list->n > 1 && list->n > layers)
         return error_set(error, OCTET_ERROR,
-                         "%s: levels[%d].%s: %" PRId32 " numbers for %" PRId64 " layers", name, s,
+                         "%s: levels[%d].%s: %" PRId32 " items for %" PRId64 " layers", name, s,
                          key, list->n, layers);
     for (int64_t i = 0; i < layers && shortest < list->n; i++)
         if (config_of_layer(list, i) != list->value[i % shortest]) {
@@ -81,12 +80,12 @@ static octet_status check_seeing(config *c, int s, const char *name, octet_error
     octet_status status = check_list(&l->window, "window", l->layers, s, name, error);
     if (!status)
         status = check_list(&l->block_local, "block_local", l->layers, s, name, error);
-    if (!status && count_rules(l) > LEVEL_MAX_RULES)
+    if (!status && count_rules(l) > LEVEL_LAYER_RULES)
         status =
             error_set(error, OCTET_ERROR,
                       "%s: levels[%d].window: %d different pairs of window and block_local are "
                       "more than %d",
-                      name, s, count_rules(l), LEVEL_MAX_RULES);
+                      name, s, count_rules(l), LEVEL_LAYER_RULES);
     return status;
 }
 
@@ -114,6 +113,8 @@ static octet_status check_endless(const config *c, const char *name, octet_error
 static octet_status check_level(config *c, int s, const char *name, octet_error *error) {
     config_level *l = &c->level[s];
     octet_status status = check_heads(l, s, name, error);
+    if (!status)
+        status = check_list(&l->mixer, "mixer", l->layers, s, name, error);
     if (status)
         return status;
     if (l->mlp_width == CONFIG_DERIVED)
@@ -182,7 +183,7 @@ static int64_t norm_weights(const config_level *l) {
     return l->bias && l->norm == CONFIG_NORM_LAYER ? 2 * l->dim : l->dim;
 }
 
-/* Weights of one block: attention with its norm, MLP with its norm. */
+/* Weights of one block: attention with its norm, MLP with its norm; without value residual. */
 static int64_t block_weights(const config_level *l) {
     int64_t q = l->heads * l->head_size, kv = l->kv_heads * l->head_size;
     int64_t n = sum(linear_weights(q, l->dim, l->bias), linear_weights(l->dim, q, l->bias));
@@ -191,6 +192,7 @@ static int64_t block_weights(const config_level *l) {
     int64_t up = linear_weights(l->mlp_width, l->dim, l->bias);
     n = sum(n, product(l->mlp == MLP_SWIGLU ? 2 : 1, up));
     n = sum(n, linear_weights(l->dim, l->mlp_width, l->bias));
+    n = sum(n, l->x0_mix ? 2 : 0);
     return sum(n, 2 * norm_weights(l));
 }
 
@@ -199,6 +201,14 @@ static int64_t look_back_weights(const config_level *l, int64_t dim) {
     const ngram_set set = {l->ngrams, l->ngram_rows};
     int64_t n = product(ngram_table_rows(&set) + dim * ngram_count(&set), l->ngram_width);
     return sum(n, l->conv_encoder ? product(3 + 5 + 7, dim * dim) : 0);
+}
+
+/* Two for every block with values but the first. */
+static int64_t value_weights(const config_level *l) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < l->layers && l->value_residual; i++)
+        n += mixer_at((int)config_of_layer(&l->mixer, i))->has_values;
+    return n ? 2 * (n - 1) : 0;
 }
 
 static int64_t count_weights(const config *c) {
@@ -212,6 +222,7 @@ static int64_t count_weights(const config *c) {
         int64_t places = s ? c->level[s - 1].patch : c->context / unit;
         n = sum(n, l->positions == POSITIONS_LEARNED ? product(places, l->dim) : 0);
         n = sum(n, product(l->layers, block_weights(l)));
+        n = sum(n, value_weights(l));
         n = sum(n, norm_weights(l));
         if (s < c->n_levels - 1)
             n = sum(n, product(l[1].dim, l->dim / l->patch));

@@ -7,6 +7,9 @@
 
 #define EMBED_SPREAD 0.05f
 
+_Static_assert(2 * CONFIG_MAX_LAYERS * CONFIG_MAX_LEVELS <= DROPOUT_SITES,
+               "every dropout of a model draws apart");
+
 void model_destroy(model **m) {
     if (!m || !*m)
         return;
@@ -35,21 +38,36 @@ const block_stack *model_stack(const model *m, int level) {
 
 int64_t model_first_row(const model *m, int level, int64_t row) {
     const block_stack *stack = model_stack(m, level);
-    for (int i = stack->n_blocks; i-- > 0;)
-        row = row_first(&m->shape[level], &m->shape[level].rule[stack->blocks[i].mixer->rule], row);
+    const level_shape *shape = &m->shape[level];
+    for (int i = stack->n_blocks; i-- > 0;) {
+        const block *b = &stack->blocks[i];
+        if (b->token_shift) /* before the MLP */
+            row = row_first(shape, &shape->rule[b->shift_rule], row);
+        row = row_first(shape, &shape->rule[b->mixer->rule], row);
+        if (b->token_shift)
+            row = row_first(shape, &shape->rule[b->shift_rule], row);
+    }
     return row;
 }
 
 static unary_kind activation_of(config_mlp mlp) {
-    static const unary_kind kinds[] = {UNARY_RELU, UNARY_RELU2, UNARY_GELU, UNARY_GELU_TANH,
-                                       UNARY_SILU};
+    static const unary_kind kinds[] = {UNARY_RELU,      UNARY_RELU2, UNARY_GELU,
+                                       UNARY_GELU_TANH, UNARY_SILU,  UNARY_LEAKY_RELU2};
     return kinds[mlp];
 }
 
-static block_params block_params_of(const config *c, const config_level *l, const int *rules) {
+/* What the layers of a level are. */
+typedef struct layer_lists {
+    const mixer_kind *kinds[CONFIG_MAX_LAYERS];
+    int rules[CONFIG_MAX_LAYERS];
+    int shift_rule;
+} layer_lists;
+
+static block_params block_params_of(const config *c, int level, const layer_lists *lists) {
+    const config_level *l = &c->level[level];
     double out = l->zero_init ? 0 : c->init_scale;
     block_params b = {
-        .kind = mixer_find("attention"),
+        .kinds = lists->kinds,
         .mixer = {.dim = l->dim,
                   .heads = l->heads,
                   .kv_heads = l->kv_heads,
@@ -58,6 +76,7 @@ static block_params block_params_of(const config *c, const config_level *l, cons
                   .alibi = l->positions == POSITIONS_ALIBI,
                   .qk_norm = l->qk_norm,
                   .bias = l->bias,
+                  .value_residual = l->value_residual,
                   .scale = c->init_scale,
                   .output_scale = out},
         .mlp = {.width = l->dim,
@@ -68,7 +87,12 @@ static block_params block_params_of(const config *c, const config_level *l, cons
                 .scale = c->init_scale,
                 .down_scale = out},
         .norm = l->norm == CONFIG_NORM_RMS ? NORM_RMS : NORM_LAYER,
-        .rules = rules,
+        .rules = lists->rules,
+        .x0_mix = l->x0_mix,
+        .token_shift = l->token_shift,
+        .shift_rule = lists->shift_rule,
+        .dropout = l->dropout,
+        .first_site = 2 * CONFIG_MAX_LAYERS * level,
     };
     return b;
 }
@@ -86,19 +110,27 @@ static void shape_of(level_shape *shape, const config *c, int level) {
     shape->ngrams = (ngram_set){l->ngrams, l->ngram_rows};
 }
 
-/* The level's rules of seeing, each once, and in rules[] which one each layer has. */
-static void find_rules(level_shape *shape, const config_level *l, int rules[CONFIG_MAX_LAYERS]) {
+/* The number of a rule of the level, which is added where it is new. */
+static int rule_of(level_shape *shape, int64_t window, int64_t block_rows) {
+    int k = 0;
+    while (k < shape->n_rules &&
+           (shape->rule[k].window != window || shape->rule[k].block != block_rows))
+        k++;
+    if (k == shape->n_rules)
+        shape->rule[shape->n_rules++] = (row_rule){window, block_rows};
+    return k;
+}
+
+/* Token shift sees the row before in its own group, whatever attention sees across groups. */
+static void list_layers(layer_lists *lists, level_shape *shape, const config_level *l) {
+    memset(lists, 0, sizeof *lists);
     for (int64_t i = 0; i < l->layers; i++) {
-        const row_rule wanted = {config_of_layer(&l->window, i),
-                                 config_of_layer(&l->block_local, i)};
-        int k = 0;
-        while (k < shape->n_rules &&
-               (shape->rule[k].window != wanted.window || shape->rule[k].block != wanted.block))
-            k++;
-        if (k == shape->n_rules)
-            shape->rule[shape->n_rules++] = wanted;
-        rules[i] = k;
+        lists->kinds[i] = mixer_at((int)config_of_layer(&l->mixer, i));
+        lists->rules[i] =
+            rule_of(shape, config_of_layer(&l->window, i), config_of_layer(&l->block_local, i));
     }
+    if (l->token_shift && l->layers)
+        lists->shift_rule = rule_of(shape, 2, shape->group);
 }
 
 /* Places begin anew in every group, so a row that sees rows of other groups needs positions that
@@ -117,9 +149,9 @@ static octet_status create_positions(model *m, int level, octet_error *error) {
 static void create_level(model *m, int level) {
     const config *c = &m->config;
     const config_level *l = &c->level[level];
-    int rules[CONFIG_MAX_LAYERS];
+    layer_lists lists;
     char prefix[32];
-    find_rules(&m->shape[level], l, rules);
+    list_layers(&lists, &m->shape[level], l);
     snprintf(prefix, sizeof prefix, "levels.%d", level);
     embedder_params e = {
         .dim = l->dim,
@@ -134,10 +166,11 @@ static void create_level(model *m, int level) {
         .scale = l->zero_init ? 0 : c->init_scale,
     };
     if (level + 1 < c->n_levels) {
-        global_params p = {e, block_params_of(c, l, rules), (int)l->layers, l->patch, l[1].dim};
+        global_params p = {e, block_params_of(c, level, &lists), (int)l->layers, l->patch,
+                           l[1].dim};
         global_create(&m->global[level], &m->params, prefix, &p);
     } else {
-        local_params p = {e, block_params_of(c, l, rules), (int)l->layers, c->tied_head,
+        local_params p = {e, block_params_of(c, level, &lists), (int)l->layers, c->tied_head,
                           (float)c->softcap};
         local_create(&m->local, &m->params, prefix, &p);
     }

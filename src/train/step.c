@@ -21,6 +21,8 @@ struct step_graph {
     program *p;
     int64_t n_micro, micro_size, context;
     micro_batch *micro;
+    uint64_t seed;
+    tensor *key; /* of the draws of dropout; NULL where no level has any */
     tensor *loss;
     int64_t *counts; /* per window: bytes that count */
     uint8_t *padded; /* one window */
@@ -60,9 +62,12 @@ static tensor *record_micro(step_graph *s, int64_t k, tensor **gradients) {
     graph *g = s->g;
     micro_batch *b = &s->micro[k];
     int last = s->m->config.n_levels - 1;
-    for (int level = 0; level <= last; level++)
+    for (int level = 0; level <= last; level++) {
         model_rows_inputs(g, s->m, level, s->micro_size, model_window_rows(s->m, level), 0,
                           &b->rows[level]);
+        b->rows[level].key = s->key;
+        b->rows[level].first_lane = k * s->micro_size;
+    }
     const int64_t dim[] = {s->micro_size, s->context};
     b->rows[last].target = graph_input(g, "target", DTYPE_I32, 2, dim);
     b->weight = graph_input(g, "weight", DTYPE_F32, 2, dim);
@@ -77,6 +82,13 @@ static tensor *record_micro(step_graph *s, int64_t k, tensor **gradients) {
     return loss;
 }
 
+static int has_dropout(const config *c) {
+    for (int level = 0; level < c->n_levels; level++)
+        if (c->level[level].dropout > 0)
+            return 1;
+    return 0;
+}
+
 static octet_status record(step_graph *s, octet_error *error) {
     int n = s->m->params.n;
     size_t cells = (size_t)n * (size_t)s->n_micro + 1;
@@ -85,6 +97,8 @@ static octet_status record(step_graph *s, octet_error *error) {
     tensor **losses = calloc((size_t)s->n_micro, sizeof(tensor *));
     octet_status status = OCTET_OK;
     if (gradients && sums && losses) {
+        if (has_dropout(&s->m->config))
+            s->key = graph_input(s->g, "key", DTYPE_I32, 1, (int64_t[]){3});
         for (int64_t k = 0; k < s->n_micro; k++)
             losses[k] = record_micro(s, k, gradients);
         for (int i = 0; i < n; i++)
@@ -216,6 +230,15 @@ static octet_status upload_batch(step_graph *s, int64_t bytes, octet_error *erro
     return status;
 }
 
+void step_set_seed(step_graph *s, uint64_t seed) {
+    s->seed = seed;
+}
+
+static octet_status upload_key(step_graph *s, int64_t step, octet_error *error) {
+    const uint32_t key[] = {(uint32_t)s->seed, (uint32_t)(s->seed >> 32), (uint32_t)step};
+    return s->key ? program_upload(s->p, s->key, key, error) : OCTET_OK;
+}
+
 octet_status step_run(step_graph *s, int64_t step, int64_t steps, step_result *out,
                       octet_error *error) {
     float loss = 0, norm2 = 0;
@@ -223,6 +246,8 @@ octet_status step_run(step_graph *s, int64_t step, int64_t steps, step_result *o
     for (int64_t b = 0; b < s->n_micro * s->micro_size; b++)
         out->bytes += s->counts[b];
     octet_status status = upload_batch(s, out->bytes, error);
+    if (!status)
+        status = upload_key(s, step, error);
     if (!status)
         status = optimizer_upload(s->o, s->p, step, steps, error);
     if (!status)

@@ -17,6 +17,9 @@ octet_status step_create(step_graph **out, model *m, optimizer *o, int64_t batch
                          int64_t micro_batches, octet_error *error);
 void step_destroy(step_graph **s);
 
+/* What dropout draws from, beside the number of the step; 0 at first. */
+void step_set_seed(step_graph *s, uint64_t seed);
+
 /* Puts window b of the next batch in place: the first `n` of context bytes count, n >= 0. */
 void step_set_window(step_graph *s, int64_t b, const uint8_t *bytes, int64_t n);
 

@@ -46,6 +46,8 @@ octet_status trainer_create(trainer **out, backend *b, const config *c, const da
     if (!status)
         status = step_create(&t->step_graph, t->live, &t->optimizer, c->train.batch,
                              c->train.micro_batches, error);
+    if (!status)
+        step_set_seed(t->step_graph, seed);
     if (status)
         trainer_destroy(&t);
     *out = t;
