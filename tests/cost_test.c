@@ -12,6 +12,7 @@
 #include "graph/plan.h"
 #include "graph/planner.h"
 #include "infer/session_parts.h"
+#include "model/config_check.h"
 #include "model/presets.h"
 #include "support.h"
 #include "tiny_model.h"
@@ -250,6 +251,7 @@ static void cost_is_what_it_costs(void **state) {
         octet_budget b;
         support_ok(cost_of(&b, &m->config, &error), &error);
         assert_int_equal(b.parameters, params_count(&m->params));
+        assert_int_equal(b.parameters, config_weights(&m->config));
         assert_int_equal(b.levels, m->config.n_levels);
         check_run(&b, m);
         check_training(&b, m);

@@ -211,7 +211,7 @@ static int64_t value_weights(const config_level *l) {
     return n ? 2 * (n - 1) : 0;
 }
 
-static int64_t count_weights(const config *c) {
+int64_t config_weights(const config *c) {
     int64_t n = 0;
     for (int s = 0; s < c->n_levels; s++) {
         const config_level *l = &c->level[s];
@@ -246,7 +246,7 @@ octet_status config_check(config *c, const char *name, octet_error *error) {
         status = check_train(&c->train, name, error);
     if (status)
         return status;
-    int64_t n = count_weights(c);
+    int64_t n = config_weights(c);
     if (n > PARAMETERS_MAX)
         return error_set(error, OCTET_ERROR,
                          "%s: levels: %" PRId64 " parameters in all are more than the limit of "

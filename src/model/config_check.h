@@ -12,4 +12,7 @@
  * that sizes divide and that the parameters are at most 2^40. `name` as for config_parse. */
 octet_status config_check(config *c, const char *name, octet_error *error);
 
+/* Parameters of a model of the configuration, INT64_MAX where they are more. */
+int64_t config_weights(const config *c);
+
 #endif
