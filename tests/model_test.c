@@ -14,160 +14,24 @@
 #include "ref_backend.h"
 #include "support.h"
 #include "tiny_model.h"
+#include "whole_case.h"
 
 #define SEED 23
-#define BATCH 2
 
 static octet_error error;
-
-/* Windows of a model as one graph, with the loss and its gradients where asked for. */
-typedef struct whole {
-    model *m;
-    graph *g;
-    program *p;
-    int64_t length; /* bytes of a window */
-    level_rows rows[CONFIG_MAX_LEVELS];
-    row_arrays arrays[CONFIG_MAX_LEVELS];
-    tensor *key; /* of dropout, or NULL: not in training */
-    tensor *logits, *loss;
-    tensor **gradients; /* per parameter; NULL where the loss does not hang on it */
-} whole;
-
-typedef enum whole_kind { WHOLE_LOGITS, WHOLE_LOSS, WHOLE_GRADIENTS } whole_kind;
-
-static void record_loss(whole *w) {
-    const int64_t dim[] = {BATCH, w->length};
-    tensor *target = graph_input(w->g, "target", DTYPE_I32, 2, dim);
-    tensor *weight = graph_input(w->g, "weight", DTYPE_F32, 2, dim);
-    w->rows[w->m->config.n_levels - 1].target = target;
-    w->loss = dot(w->g, cross_entropy(w->g, w->logits, target), weight);
-    graph_output(w->g, w->loss);
-}
-
-static void record_gradients(whole *w) {
-    graph_backward(w->g, w->loss);
-    w->gradients = support_alloc((size_t)w->m->params.n, sizeof(tensor *));
-    for (int i = 0; i < w->m->params.n; i++) {
-        tensor *t = graph_variable(w->g, &w->m->params.list[i]->v);
-        assert_non_null(t);
-        w->gradients[i] = t->gradient;
-        if (t->gradient)
-            graph_output(w->g, t->gradient);
-    }
-}
-
-/* draws: 0 or, in training, 1 and the batch's first lane. */
-static whole make_drawn(model *m, int64_t length, whole_kind kind, int64_t draws) {
-    whole w = {.m = m, .length = length};
-    support_ok(graph_create(&w.g, &error), &error);
-    if (draws)
-        w.key = graph_input(w.g, "key", DTYPE_I32, 1, (int64_t[]){3});
-    for (int i = 0; i < m->config.n_levels; i++) {
-        model_rows_inputs(w.g, m, i, BATCH, length / m->shape[i].unit_bytes, 0, &w.rows[i]);
-        w.rows[i].key = w.key;
-        w.rows[i].first_lane = draws - 1;
-    }
-    w.logits = graph_output(w.g, model_forward(w.g, m, w.rows));
-    if (kind != WHOLE_LOGITS)
-        record_loss(&w);
-    if (kind == WHOLE_GRADIENTS)
-        record_gradients(&w);
-    support_ok(backend_compile(m->backend, &w.p, w.g, &error), &error);
-    for (int i = 0; i < m->config.n_levels; i++)
-        support_ok(row_arrays_create(&w.arrays[i], &m->shape[i], BATCH,
-                                     length / m->shape[i].unit_bytes, &error),
-                   &error);
-    return w;
-}
-
-static whole make_whole(model *m, int64_t length, whole_kind kind) {
-    return make_drawn(m, length, kind, 0);
-}
-
-static void set_key(whole *w, uint32_t low, uint32_t high, uint32_t step) {
-    const uint32_t key[] = {low, high, step};
-    if (w->key)
-        support_ok(program_upload(w->p, w->key, key, &error), &error);
-}
 
 static int has_dropout(int index) {
     return strstr(tiny_json(index), "dropout") != NULL;
 }
 
-/* bytes[BATCH][length]; weights fall from 2 to 1, so that every byte counts differently. */
-static void run_whole(whole *w, const uint8_t *bytes) {
-    const model *m = w->m;
-    for (int i = 0; i < m->config.n_levels; i++) {
-        int64_t group = m->shape[i].group, rows = w->arrays[i].rows;
-        for (int64_t at = 0; at < BATCH * rows; at++) {
-            int64_t b = at / rows, n = at % rows;
-            int64_t parent = group ? b * rows + n / group * group : 0;
-            row_fill(&w->arrays[i], &m->shape[i], b, n, n, bytes + b * w->length, parent,
-                     m->table[i]);
-        }
-        support_ok(model_rows_upload(w->p, &w->rows[i], &w->arrays[i], &error), &error);
-    }
-    if (w->loss) {
-        size_t n = (size_t)(BATCH * w->length);
-        int32_t *target = support_alloc(n, sizeof *target);
-        float *weight = support_alloc(n, sizeof *weight);
-        for (size_t i = 0; i < n; i++) {
-            target[i] = bytes[i];
-            weight[i] = 2 - (float)i / (float)n;
-        }
-        const node *cross = w->loss->producer->input[0]->producer;
-        support_ok(program_upload(w->p, cross->input[1], target, &error), &error);
-        support_ok(program_upload(w->p, w->loss->producer->input[1], weight, &error), &error);
-        free(target);
-        free(weight);
-    }
-    support_ok(program_run(w->p, &error), &error);
-}
-
-static void finish_whole(whole *w) {
-    program_destroy(&w->p);
-    graph_destroy(&w->g);
-    for (int i = 0; i < w->m->config.n_levels; i++)
-        row_arrays_finish(&w->arrays[i]);
-    free(w->gradients);
-}
-
 /* --- causality */
 
-static void logits_of(whole *w, const uint8_t *bytes, float *logits) {
-    run_whole(w, bytes);
-    support_ok(program_download(w->p, w->logits, logits, &error), &error);
-}
-
-/* Changing byte t leaves every distribution up to byte t's own as it was, to the bit, and changes
- * the next one. The other window of the batch does not notice. */
 static void model_is_causal(void **state) {
     (void)state;
     for (int i = 0; i < TINY_LONG; i++) {
         backend *b = tiny_backend(1, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);
-        whole w = make_whole(m, m->config.context, WHOLE_LOGITS);
-        size_t length = (size_t)w.length, v = (size_t)m->config.vocabulary;
-        size_t n = BATCH * length * v;
-        float *before = support_alloc(n, sizeof *before), *after = support_alloc(n, sizeof *after);
-        uint8_t *bytes = support_alloc(BATCH * length, 1);
-        tiny_bytes(bytes, BATCH * length, 3);
-        logits_of(&w, bytes, before);
-        for (size_t t = 0; t < length; t++) {
-            bytes[t] ^= 0x55;
-            logits_of(&w, bytes, after);
-            assert_memory_equal(after, before, (t + 1) * v * sizeof *after);
-            assert_memory_equal(after + length * v, before + length * v,
-                                length * v * sizeof *after);
-            if (t + 1 < length)
-                assert_memory_not_equal(after + (t + 1) * v, before + (t + 1) * v,
-                                        v * sizeof *after);
-            bytes[t] ^= 0x55;
-        }
-        free(before);
-        free(after);
-        free(bytes);
-        finish_whole(&w);
+        whole_check_causal(m);
         model_destroy(&m);
         backend_destroy(&b);
     }
@@ -182,20 +46,20 @@ static void model_sees_far(void **state) {
             continue;
         backend *b = tiny_backend(1, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);
-        whole w = make_whole(m, m->config.context, WHOLE_LOGITS);
+        whole w = whole_make(m, m->config.context, WHOLE_LOGITS);
         size_t length = (size_t)w.length, v = (size_t)m->config.vocabulary;
-        float *before = support_alloc(BATCH * length * v, sizeof *before);
-        float *after = support_alloc(BATCH * length * v, sizeof *after);
-        uint8_t *bytes = support_alloc(BATCH * length, 1);
-        logits_of(&w, bytes, before);
+        float *before = support_alloc(WHOLE_BATCH * length * v, sizeof *before);
+        float *after = support_alloc(WHOLE_BATCH * length * v, sizeof *after);
+        uint8_t *bytes = support_alloc(WHOLE_BATCH * length, 1);
+        whole_logits(&w, bytes, before);
         bytes[0] = 200;
-        logits_of(&w, bytes, after);
+        whole_logits(&w, bytes, after);
         for (size_t t = 1; t < length; t++)
             assert_memory_not_equal(after + t * v, before + t * v, v * sizeof *after);
         free(before);
         free(after);
         free(bytes);
-        finish_whole(&w);
+        whole_finish(&w);
         model_destroy(&m);
         backend_destroy(&b);
     }
@@ -203,48 +67,7 @@ static void model_sees_far(void **state) {
 
 /* --- gradient */
 
-/* Two patches and more, but no whole context: every element takes two forward passes. */
-static int64_t gradient_length(const model *m) {
-    int64_t patch = m->shape[0].unit_bytes;
-    return (16 + patch) / patch * patch;
-}
-
-static double loss_at(whole *w, const uint8_t *bytes, variable *v, int64_t at, double value) {
-    double loss;
-    ref_write_double(w->m->backend, v, at, 1, &value);
-    run_whole(w, bytes);
-    ref_program_download_double(w->p, w->loss, &loss);
-    return loss;
-}
-
-/* Central differences with step h err by h^2 f''' / 6 and by the rounding of the loss, 1e-16 of
- * about 600, over 2 h: with h = 1e-5 by some 1e-8 in all, and squared ReLU, whose second derivative
- * jumps, by h f'' where an input is within h of 0. */
-#define STEP 1e-5
-#define DIFFERENCE_BOUND 2e-6
 #define ELEMENTS 30
-
-static void check_parameter(whole *w, const uint8_t *bytes, int index, const double *gradient,
-                            uint64_t seed) {
-    variable *v = &w->m->params.list[index]->v;
-    int64_t n = variable_elements(v);
-    double largest = support_largest(gradient, n);
-    for (int k = 0; k < ELEMENTS && k < n; k++) {
-        int64_t at = n <= ELEMENTS ? k : support_integer(&seed, 0, n - 1);
-        /* Most rows of a byte table are not in use: look at those that are, mostly. */
-        for (int64_t tries = 0; k % 8 && gradient[at] == 0 && tries < n; tries++)
-            at = (at + 1) % n;
-        double value;
-        ref_read_double(w->m->backend, v, at, 1, &value);
-        double slope =
-            (loss_at(w, bytes, v, at, value + STEP) - loss_at(w, bytes, v, at, value - STEP)) /
-            (2 * STEP);
-        ref_write_double(w->m->backend, v, at, 1, &value);
-        if (!(fabs(slope - gradient[at]) <= DIFFERENCE_BOUND * (1 + largest)))
-            fail_msg("%s[%lld]: slope %.9g, gradient %.9g", v->name, (long long)at, slope,
-                     gradient[at]);
-    }
-}
 
 static void gradient_equals_differences(void **state) {
     (void)state;
@@ -252,31 +75,7 @@ static void gradient_equals_differences(void **state) {
         backend *ref = NULL;
         support_ok(ref_backend_create(&ref, &error), &error);
         model *m = tiny_model(ref, i, SEED);
-        whole w = make_drawn(m, gradient_length(m), WHOLE_GRADIENTS, has_dropout(i));
-        whole plain = make_drawn(m, gradient_length(m), WHOLE_LOSS, has_dropout(i));
-        set_key(&w, 5, 6, 7);
-        set_key(&plain, 5, 6, 7);
-        uint8_t *bytes = support_alloc(BATCH * (size_t)w.length, 1);
-        tiny_bytes(bytes, BATCH * (size_t)w.length, 4);
-        run_whole(&w, bytes);
-        double **gradient = support_alloc((size_t)m->params.n, sizeof *gradient);
-        for (int k = 0; k < m->params.n; k++) {
-            int64_t n = variable_elements(&m->params.list[k]->v);
-            gradient[k] = support_alloc((size_t)n, sizeof **gradient);
-            if (w.gradients[k])
-                ref_program_download_double(w.p, w.gradients[k], gradient[k]);
-            else
-                fail_msg("%s has no gradient", m->params.list[k]->v.name);
-            assert_true(support_largest(gradient[k], n) > 0);
-        }
-        for (int k = 0; k < m->params.n; k++)
-            check_parameter(&plain, bytes, k, gradient[k], (uint64_t)k);
-        for (int k = 0; k < m->params.n; k++)
-            free(gradient[k]);
-        free(gradient);
-        free(bytes);
-        finish_whole(&w);
-        finish_whole(&plain);
+        whole_check_gradient(m, ELEMENTS);
         model_destroy(&m);
         backend_destroy(&ref);
     }
@@ -304,14 +103,14 @@ static void gradient_of_cpu_equals_reference(void **state) {
         backend *ref = NULL, *cpu = tiny_backend(2, CPU_AVX512);
         support_ok(ref_backend_create(&ref, &error), &error);
         model *m = tiny_model(ref, i, SEED), *twin = tiny_model(cpu, i, SEED);
-        whole w = make_drawn(m, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
-        whole c = make_drawn(twin, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
-        set_key(&w, 5, 6, 7);
-        set_key(&c, 5, 6, 7);
-        uint8_t *bytes = support_alloc(BATCH * (size_t)w.length, 1);
-        tiny_bytes(bytes, BATCH * (size_t)w.length, 4);
-        run_whole(&w, bytes);
-        run_whole(&c, bytes);
+        whole w = whole_drawn(m, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
+        whole c = whole_drawn(twin, m->config.context, WHOLE_GRADIENTS, has_dropout(i));
+        whole_set_key(&w, 5, 6, 7);
+        whole_set_key(&c, 5, 6, 7);
+        uint8_t *bytes = support_alloc(WHOLE_BATCH * (size_t)w.length, 1);
+        tiny_bytes(bytes, WHOLE_BATCH * (size_t)w.length, 4);
+        whole_run(&w, bytes);
+        whole_run(&c, bytes);
         double loss, most = largest_gradient(&w);
         float loss_cpu;
         ref_program_download_double(w.p, w.loss, &loss);
@@ -332,8 +131,8 @@ static void gradient_of_cpu_equals_reference(void **state) {
             free(got);
         }
         free(bytes);
-        finish_whole(&w);
-        finish_whole(&c);
+        whole_finish(&w);
+        whole_finish(&c);
         model_destroy(&m);
         model_destroy(&twin);
         backend_destroy(&ref);
@@ -346,16 +145,17 @@ static void gradient_of_cpu_equals_reference(void **state) {
 /* The logits of two windows of the same bytes, drawn for lanes `lane` and lane + 1 of a batch, or
  * without draws for lane -1. Freed by the caller. */
 static float *drawn_logits(model *m, int64_t lane, uint32_t low, uint32_t high, uint32_t step) {
-    whole w = make_drawn(m, m->config.context, WHOLE_LOGITS, lane + 1);
+    whole w = whole_drawn(m, m->config.context, WHOLE_LOGITS, lane + 1);
     size_t length = (size_t)w.length;
-    uint8_t *bytes = support_alloc(BATCH * length, 1);
-    float *logits = support_alloc(BATCH * length * (size_t)m->config.vocabulary, sizeof *logits);
+    uint8_t *bytes = support_alloc(WHOLE_BATCH * length, 1);
+    float *logits =
+        support_alloc(WHOLE_BATCH * length * (size_t)m->config.vocabulary, sizeof *logits);
     tiny_bytes(bytes, length, 3);
     memcpy(bytes + length, bytes, length);
-    set_key(&w, low, high, step);
-    logits_of(&w, bytes, logits);
+    whole_set_key(&w, low, high, step);
+    whole_logits(&w, bytes, logits);
     free(bytes);
-    finish_whole(&w);
+    whole_finish(&w);
     return logits;
 }
 
@@ -370,7 +170,7 @@ static void dropout_is_a_function_of_its_key(void **state) {
         float *first = drawn_logits(m, 0, 1, 2, 3), *again = drawn_logits(m, 0, 1, 2, 3);
         float *next = drawn_logits(m, 1, 1, 2, 3);
         float *second = first + window / sizeof *first;
-        assert_memory_equal(first, again, BATCH * window);
+        assert_memory_equal(first, again, WHOLE_BATCH * window);
         assert_memory_equal(next, second, window); /* lane 1 first in its part, or second */
         assert_memory_not_equal(first, second, window);
         float *others[] = {drawn_logits(m, 0, 9, 2, 3), drawn_logits(m, 0, 1, 9, 3),
@@ -394,7 +194,7 @@ static void dropout_is_a_function_of_its_key(void **state) {
                 stack->blocks[k].dropout = 0;
         }
         float *none = drawn_logits(m, 0, 1, 2, 3);
-        assert_memory_equal(none, others[3], BATCH * window);
+        assert_memory_equal(none, others[3], WHOLE_BATCH * window);
         free(none);
         for (int k = 0; k < 4; k++)
             free(others[k]);
@@ -434,7 +234,7 @@ static void options_start_as_before(void **state) {
     assert_int_equal(params_count(&m[1]->params), params_count(&m[0]->params) + 4);
     for (int i = 0; i < 2; i++)
         logits[i] = drawn_logits(m[i], -1, 0, 0, 0);
-    assert_memory_equal(logits[0], logits[1], BATCH * 32 * 256 * sizeof **logits);
+    assert_memory_equal(logits[0], logits[1], WHOLE_BATCH * 32 * 256 * sizeof **logits);
     for (int i = 0; i < 2; i++) {
         free(logits[i]);
         model_destroy(&m[i]);

@@ -32,6 +32,13 @@ void case_check_logits(const yardstick *y, session *s, int stream);
 /* All of y in one feed, with bits and without, gives y's bits. */
 void case_check_whole(const yardstick *y, const model *m);
 
+/* Fed in random pieces, some with bits and some without, it gives y's bits. */
+void case_check_pieces(const yardstick *y, const model *m, uint64_t seed);
+
+/* Streams of one session join, read different bytes at different paces and leave; each gives the
+ * bits of one that reads the same alone and byte by byte. */
+void case_check_batch(const model *m, int streams, int rounds, uint64_t seed);
+
 /* Bits as octet_score_visit hands them out; checks their order. */
 typedef struct collected {
     float *bits;

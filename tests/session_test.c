@@ -17,27 +17,6 @@ static octet_error error;
 
 #define SEED 11
 
-/* Random pieces, some with bits and some without. */
-static void check_pieces(const yardstick *y, const model *m, uint64_t seed) {
-    session *s = case_session(m, 1);
-    float *bits = support_alloc(y->n, sizeof *bits);
-    int stream = case_join(s);
-    for (size_t at = 0; at < y->n;) {
-        int64_t most = support_integer(&seed, 0, 3) ? 12 : 150;
-        size_t n = (size_t)support_integer(&seed, 0, most);
-        n = n < y->n - at ? n : y->n - at;
-        int wanted = (int)support_integer(&seed, 0, 1);
-        case_feed(s, stream, y->bytes + at, n, wanted ? bits : NULL);
-        if (wanted && n)
-            assert_memory_equal(bits, y->bits + at, n * sizeof *bits);
-        at += n;
-        assert_int_equal(session_position(s, stream), at);
-        case_check_logits(y, s, stream);
-    }
-    free(bits);
-    session_destroy(&s);
-}
-
 /* --- feeding */
 
 static void feed_pieces(void **state) {
@@ -48,7 +27,7 @@ static void feed_pieces(void **state) {
         yardstick y = case_measure(m, (size_t)(m->config.context * 7 / 2 + 3), 1);
         case_check_whole(&y, m);
         for (uint64_t seed = 0; seed < 6; seed++)
-            check_pieces(&y, m, seed);
+            case_check_pieces(&y, m, seed);
         case_release(&y);
         model_destroy(&m);
         backend_destroy(&b);
@@ -115,60 +94,10 @@ static void feed_threads_and_isas(void **state) {
 
 /* --- batches */
 
-/* Streams join, read different bytes at different paces and leave; each has a session of its own
- * beside it that reads the same byte by byte. */
 static void check_batch(int index, int streams, int rounds, uint64_t seed) {
     backend *b = tiny_backend(2, CPU_AVX512);
     model *m = tiny_model(b, index, SEED);
-    size_t most = (size_t)m->config.context + 40;
-    session *s = case_session(m, streams);
-    int joined = 0;
-    yardstick *y = support_alloc((size_t)streams, sizeof *y);
-    octet_feed *feeds = support_alloc((size_t)streams, sizeof *feeds);
-    float *bits = support_alloc((size_t)streams * 64, sizeof *bits);
-    for (int i = 0; i < streams; i++)
-        y[i].bytes = NULL;
-    for (int round = 0; round < rounds; round++) {
-        if (joined < streams && support_integer(&seed, 0, 2)) {
-            int i = case_join(s);
-            joined++;
-            y[i] = case_measure(m, most, (uint64_t)support_integer(&seed, 0, 1000));
-            case_check_logits(&y[i], s, i);
-        }
-        int n = 0;
-        int64_t together = support_integer(&seed, 0, 2); /* 1: everybody one byte */
-        for (int i = streams - 1; i >= 0; i--) {
-            if (!y[i].bytes)
-                continue;
-            size_t at = (size_t)session_position(s, i), left = most - at;
-            size_t size = together ? 1 : (size_t)support_integer(&seed, 0, 30);
-            size = size < left ? size : left;
-            if (!left) {
-                support_ok(session_leave(s, i, &error), &error);
-                case_release(&y[i]);
-                y[i].bytes = NULL;
-                joined--;
-            } else if (together || support_integer(&seed, 0, 1)) {
-                feeds[n++] = (octet_feed){i, y[i].bytes + at, size, bits + i * 64};
-            }
-        }
-        support_ok(session_feed(s, feeds, n, &error), &error);
-        for (int k = 0; k < n; k++) {
-            const yardstick *of = &y[feeds[k].stream];
-            size_t begin = (size_t)(feeds[k].bytes - of->bytes);
-            assert_memory_equal(feeds[k].bits, of->bits + begin, feeds[k].n * sizeof *bits);
-        }
-        for (int i = 0; i < streams; i++)
-            if (y[i].bytes)
-                case_check_logits(&y[i], s, i);
-    }
-    for (int i = 0; i < streams; i++)
-        if (y[i].bytes)
-            case_release(&y[i]);
-    free(y);
-    free(feeds);
-    free(bits);
-    session_destroy(&s);
+    case_check_batch(m, streams, rounds, seed);
     model_destroy(&m);
     backend_destroy(&b);
 }

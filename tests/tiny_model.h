@@ -31,10 +31,11 @@ enum {
 /* The configuration's JSON: one level; two levels as in the paper; three levels; layer norm, bias,
  * GELU and an untied head of 260 symbols; linear biases above scaled rotary positions; windows and
  * blocks; three levels that see across patches; an endless stream; n-grams at one level; an
- * encoder and n-grams at two, and at three; one, two and three levels with every option of the block,
- * the first longer than the rings of its shifted rows; an encoder, value residual, x0 mix and
- * windows; an endless stream with n-grams and token shift across patches; a context that takes the
- * longest blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are not held at once.
+ * encoder and n-grams at two, and at three; one, two and three levels with every option of the
+ * block, the first longer than the rings of its shifted rows; an encoder, value residual, x0 mix
+ * and windows; an endless stream with n-grams and token shift across patches; a context that takes
+ * the longest blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are not
+ * held at once.
  */
 const char *tiny_json(int index);
 
