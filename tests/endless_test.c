@@ -233,6 +233,9 @@ static const char *const endless[] = {
     "true},"
     " {\"dim\": 12, " BLOCK ", \"cross_patch\": 2, \"token_shift\": true, \"value_residual\": true,"
     " \"x0_mix\": true, \"ngrams\": [4], \"ngram_rows\": 64}]}",
+
+    "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 16, " BLOCK
+    ", \"window\": 1, \"token_shift\": true}]}",
 };
 #define ENDLESS (sizeof endless / sizeof *endless)
 
@@ -270,6 +273,9 @@ static void far_equals_whole(void **state) {
             at += n;
             case_check_logits(&y, s, stream);
         }
+        int full = case_join(s); /* of what fills its room only the history is left */
+        case_feed(s, full, y.bytes, (size_t)s->held, NULL);
+        case_check_logits(&y, s, full);
         free(bits);
         session_destroy(&s);
         case_release(&y);
