@@ -79,6 +79,30 @@ static void round_trip(void **state) {
     }
 }
 
+#define SIZES "\"dim\": 16, \"layers\": 2, \"heads\": 2"
+
+/* The object "train" and defaults that are given change nothing; other keys do. The literal
+ * is there to see a change: saved streams hold it. */
+static void fingerprint_is_of_the_model(void **state) {
+    (void)state;
+    octet_error error = {0};
+    static const char *const texts[] = {
+        "{\"context\": 32, \"levels\": [{" SIZES "}]}",
+        "{\"context\": 32, \"endless\": false, \"levels\": [{" SIZES
+        ", \"window\": 0, \"dropout\": 0}], \"train\": {\"steps\": 7, \"mean\": 0}}",
+        "{\"context\": 32, \"levels\": [{" SIZES ", \"window\": 5}]}"};
+    static const char known[] = "5019b2fff3782108dcd1ce17e55f6118";
+    for (int i = 0; i < 3; i++) {
+        model *m = tiny_model_of(cpu, texts[i], 3);
+        support_ok(checkpoint_fingerprint(m, &error), &error);
+        if (i < 2)
+            assert_string_equal(m->fingerprint, known);
+        else
+            assert_string_not_equal(m->fingerprint, known);
+        model_destroy(&m);
+    }
+}
+
 /* --- damage */
 
 static file_bytes whole_file(void) {
@@ -237,8 +261,9 @@ static void missing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),    cmocka_unit_test(truncated), cmocka_unit_test(flipped),
-        cmocka_unit_test(wrong_meaning), cmocka_unit_test(missing),
+        cmocka_unit_test(round_trip), cmocka_unit_test(truncated),
+        cmocka_unit_test(flipped),    cmocka_unit_test(wrong_meaning),
+        cmocka_unit_test(missing),    cmocka_unit_test(fingerprint_is_of_the_model),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -376,6 +376,13 @@ generate="generate -m run --seed 5"
 # --- info ---------------------------------------------------------------------------------
 works "info of a model" '^parameters +[0-9]+$' info -m run
 works "info --json of a model" '"parameters": [0-9]+, "context": 128, "levels": 2, "vocabulary": 256, .*"fingerprint": "[0-9a-f]{32}"' info -m run --json
+printf '{"context": 64, "endless": true, "levels": [{"dim": 8, "layers": 1, "heads": 1, "window": 4}], "train": {"batch": 1}}' >going.json
+run train text -c going.json -o going --steps 1 -q
+works "info of an endless model" '^endless +true$' info -m going
+works "info --json of one" '"keep": 32, "endless": true, ' info -m going --json
+works "info of its configuration" '^endless +true$' info -c going.json
+"$octet" info -m run --json >out && grep -q '"endless": false' out && ! "$octet" info -m run | grep -q '^endless'
+verdict "other models do not say so" $?
 works "info of the machine" '^threads +1$' info --threads 1
 works "info --json of the machine" '"device": "[a-z]+", "cpu": "[a-z0-9]+", "threads": 2' info --json --threads 2
 mkdir models

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "model/config.h"
 #include "support.h"
@@ -290,6 +291,160 @@ static void random_configurations_round_trip(void **state) {
         c.train.epsilon = any_real(&random, 1e-30, 1e-20);
         c.train.clip = any_real(&random, 0, 1e9);
         check_round_trip(&c);
+    }
+}
+
+/* --- identity ----------------------------------------------------------------------------- */
+
+/* A literal, since saved streams of other versions hold hashes of it. */
+static void identity_is_this_text(void **state) {
+    (void)state;
+    static const char small[] =
+        "{\"context\": 64, \"keep\": 32, \"levels\": [{\"dim\": 16, \"layers\": 1, \"heads\": 2, "
+        "\"kv_heads\": 2, \"head_size\": 8, \"patch\": 4, \"mlp_width\": 64}, {\"dim\": 8, "
+        "\"layers\": 1, \"heads\": 2, \"kv_heads\": 2, \"head_size\": 4, \"mlp_width\": 32}]}";
+    static const char every[] =
+        "{\"context\": 48, \"keep\": 12, \"vocabulary\": 300, \"tied_head\": false, \"zero_pad\": "
+        "true, \"softcap\": 15.5, \"init_scale\": 0.3, \"levels\": [{\"dim\": 24, \"layers\": 3, "
+        "\"heads\": 4, \"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"window\": [9, 0], "
+        "\"block_local\": 5, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", \"norm\": \"layer\", "
+        "\"bias\": "
+        "true, \"positions\": \"learned\", \"rope_base\": 12345.678, \"rope_scale\": 2.5, "
+        "\"qk_norm\": false, \"zero_init\": false, \"ngrams\": [2, 4, 8], \"ngram_rows\": 99, "
+        "\"ngram_width\": 7, \"conv_encoder\": true, \"x0_mix\": true, \"value_residual\": true, "
+        "\"token_shift\": true, \"dropout\": 0.25}, {\"dim\": 16, \"layers\": 1, \"heads\": 2, "
+        "\"kv_heads\": 2, \"head_size\": 8, \"patch\": 4, \"cross_patch\": 2, \"mlp_width\": 64}, "
+        "{\"dim\": 8, \"layers\": 1, \"heads\": 2, \"kv_heads\": 2, \"head_size\": 4, "
+        "\"mlp_width\": "
+        "32}]}";
+    config c;
+    parse_ok(&c, SMALL);
+    char *text = config_identity(&c);
+    assert_string_equal(text, small);
+    free(text);
+    parse_ok(&c, EVERY_KEY);
+    text = config_identity(&c);
+    assert_string_equal(text, every);
+    free(text);
+}
+
+/* One that may be endless. */
+#define BOUND "{\"context\": 64, \"levels\": [{" LEVEL_0 ", \"window\": 8}, {" LEVEL_1 "}]}"
+
+/* Of BOUND with one key of one of its objects given; level -1: that of the model. NULL key: none.
+ */
+static char *identity_with(int level, const char *key, const char *value) {
+    config c;
+    json_t *root = json_loads(BOUND, 0, NULL);
+    json_t *object =
+        level < 0 ? root : json_array_get(json_object_get(root, "levels"), (size_t)level);
+    if (key)
+        assert_int_equal(json_object_set_new(object, key, json_loads(value, JSON_DECODE_ANY, NULL)),
+                         0);
+    char *text = json_dumps(root, 0);
+    json_decref(root);
+    parse_ok(&c, text);
+    free(text);
+    text = config_identity(&c);
+    assert_non_null(text);
+    return text;
+}
+
+/* A value that is not the key's in BOUND, for every key of a model and of levels. */
+static const struct {
+    int level;
+    const char *key, *value;
+} others[] = {
+    {-1, "context", "128"},
+    {-1, "keep", "16"},
+    {-1, "vocabulary", "257"},
+    {-1, "tied_head", "false"},
+    {-1, "zero_pad", "true"},
+    {-1, "endless", "true"},
+    {-1, "softcap", "30"},
+    {-1, "init_scale", "0.5"},
+    {0, "dim", "32"},
+    {0, "layers", "0"},
+    {0, "heads", "4"},
+    {0, "kv_heads", "1"},
+    {0, "head_size", "4"},
+    {0, "patch", "2"},
+    {1, "cross_patch", "1"},
+    {0, "window", "4"},
+    {0, "block_local", "4"},
+    {0, "mlp_width", "63"},
+    {0, "mlp", "\"relu\""},
+    {0, "norm", "\"layer\""},
+    {0, "bias", "true"},
+    {0, "positions", "\"alibi\""},
+    {0, "rope_base", "10000.5"},
+    {0, "rope_scale", "2"},
+    {0, "qk_norm", "false"},
+    {0, "zero_init", "false"},
+    {0, "ngrams", "[3]"},
+    {0, "ngram_rows", "16383"},
+    {0, "ngram_width", "31"},
+    {0, "conv_encoder", "true"},
+    {0, "x0_mix", "true"},
+    {0, "value_residual", "true"},
+    {0, "token_shift", "true"},
+    {0, "dropout", "0.5"},
+};
+
+enum { OTHERS = sizeof others / sizeof *others };
+
+static int has_other(const char *key) {
+    for (int i = 0; i < OTHERS; i++)
+        if (strcmp(others[i].key, key) == 0)
+            return 1;
+    return 0;
+}
+
+/* Two that differ in one key have different identities, and no key that there is was forgotten
+ * here; but the only mixer, which has no other. */
+static void every_key_of_a_model_is_in_its_identity(void **state) {
+    (void)state;
+    char *text[OTHERS + 1];
+    text[OTHERS] = identity_with(-1, NULL, NULL);
+    for (int i = 0; i < OTHERS; i++)
+        text[i] = identity_with(others[i].level, others[i].key, others[i].value);
+    for (int i = 0; i <= OTHERS; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(text[i], text[k]);
+    for (int i = 0; i <= OTHERS; i++)
+        free(text[i]);
+    config c;
+    const char *key;
+    json_t *value;
+    parse_ok(&c, BOUND);
+    char *all = config_text(&c);
+    json_t *root = json_loads(all, 0, NULL);
+    json_object_foreach(root, key, value)
+        assert_true(has_other(key) || !strcmp(key, "levels") || !strcmp(key, "train"));
+    json_object_foreach(json_array_get(json_object_get(root, "levels"), 0), key, value)
+        assert_true(has_other(key) || !strcmp(key, "mixer"));
+    json_decref(root);
+    free(all);
+}
+
+/* Defaults may be given, and training may differ. The identity reads back as all the rest. */
+static void identity_is_of_the_model(void **state) {
+    (void)state;
+    static const char *const texts[] = {SMALL, EVERY_KEY};
+    for (int i = 0; i < 2; i++) {
+        config c, given, read;
+        parse_ok(&c, texts[i]);
+        char *all = config_text(&c), *identity = config_identity(&c);
+        parse_ok(&given, all);
+        given.train = (config_train){.optimizer = OPTIMIZER_ADAMW, .batch = 7, .lr = 0.5};
+        char *same = config_identity(&given);
+        assert_string_equal(same, identity);
+        parse_ok(&read, identity);
+        read.train = c.train;
+        assert_memory_equal(&read, &c, sizeof c);
+        free(same);
+        free(identity);
+        free(all);
     }
 }
 
@@ -796,6 +951,9 @@ int main(void) {
         cmocka_unit_test(lists_are_normal),
         cmocka_unit_test(mixers_are_named_once),
         cmocka_unit_test(random_configurations_round_trip),
+        cmocka_unit_test(identity_is_this_text),
+        cmocka_unit_test(every_key_of_a_model_is_in_its_identity),
+        cmocka_unit_test(identity_is_of_the_model),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(bad_types_are_named),
         cmocka_unit_test(bad_sizes_are_named_with_both_values),

@@ -126,6 +126,37 @@ static void restore_refuses_damage(void **state) {
     backend_destroy(&b);
 }
 
+#define SIZES "\"dim\": 8, \"layers\": 1, \"heads\": 1"
+
+/* What training was does not matter to a stream. */
+static void restore_takes_the_same_model(void **state) {
+    (void)state;
+    backend *b = tiny_backend(1, CPU_AVX512);
+    static const char *const texts[] = {"{\"context\": 16, \"levels\": [{" SIZES "}]}",
+                                        "{\"context\": 16, \"levels\": [{" SIZES
+                                        ", \"x0_mix\": false}], \"train\": {\"steps\": 9}}",
+                                        "{\"context\": 16, \"levels\": [{" SIZES
+                                        ", \"rope_scale\": 2}]}"};
+    uint8_t *saved = NULL;
+    size_t size = 0;
+    for (int i = 0; i < 3; i++) {
+        model *m = tiny_model_of(b, texts[i], SEED);
+        session *s = case_session(m, 1);
+        int stream = case_join(s);
+        if (i == 0) {
+            size = session_save_bytes(s);
+            saved = support_alloc(size, 1);
+            support_ok(session_save(s, stream, saved, size, &error), &error);
+        }
+        assert_int_equal(session_restore(s, stream, saved, size, &error),
+                         i < 2 ? OCTET_OK : OCTET_WRONG_MODEL);
+        session_destroy(&s);
+        model_destroy(&m);
+    }
+    free(saved);
+    backend_destroy(&b);
+}
+
 static void restore_refuses_other_models(void **state) {
     (void)state;
     backend *b = tiny_backend(1, CPU_AVX512);
@@ -161,6 +192,7 @@ int main(void) {
         cmocka_unit_test(save_restore),
         cmocka_unit_test(save_is_reproducible),
         cmocka_unit_test(restore_refuses_damage),
+        cmocka_unit_test(restore_takes_the_same_model),
         cmocka_unit_test(restore_refuses_other_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,7 @@ typedef struct octet_budget {
     int64_t block_weights; /* of all levels */
     int64_t context, keep, patch, batch;
     int vocabulary, levels;
+    int endless; /* 1: a stream never starts anew */
     octet_budget_level level[OCTET_MAX_LEVELS];
     double
         forward_flops; /* per byte, attention included: it reads half of its sequence on average */

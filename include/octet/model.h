@@ -34,11 +34,12 @@ typedef struct octet_model_info {
     int64_t inner_patch; /* bytes of the innermost patch; `patch` where there is one size only */
     int vocabulary;      /* symbols; 0..255 are bytes */
     int levels;
-    double flops_per_byte; /* forward: 2 per weight of a matrix and byte, at the level's rate */
-    const char *config;    /* JSON, normalised; the model's */
-    const char
-        *fingerprint; /* 32 hex digits: XXH3-128 over names, shapes, configuration and weights */
-    const char *path; /* where it was opened, or "" */
+    int endless;             /* 1: a stream never starts anew, keep is then without effect */
+    double flops_per_byte;   /* forward: 2 per weight of a matrix and byte, at the level's rate */
+    const char *config;      /* JSON, normalised; the model's */
+    const char *fingerprint; /* 32 hex digits: XXH3-128 over names, shapes, weights and the
+                                configuration's keys that are not defaults; "train" apart */
+    const char *path;        /* where it was opened, or "" */
 } octet_model_info;
 
 /* The strings live as long as the model. */

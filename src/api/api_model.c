@@ -183,6 +183,7 @@ void octet_model_info_get(const octet_model *m, octet_model_info *out) {
         .inner_patch = config_unit_bytes(c, c->n_levels > 1 ? c->n_levels - 2 : 0),
         .vocabulary = (int)c->vocabulary,
         .levels = c->n_levels,
+        .endless = c->endless,
         .flops_per_byte = m->flops_per_byte,
         .config = m->model->text,
         .fingerprint = m->model->fingerprint,

@@ -71,8 +71,9 @@ static void memory_row(output *out, const char *name, int64_t run, int64_t train
 static void print_budget(output *out, const char *kind, const char *name, const octet_budget *b) {
     output_print(out, "%-15s ", kind);
     output_plain(out, name);
-    output_print(out, "\n%-15s %lld bytes\n%-15s %lld bytes\n%-15s %d\n", "context",
-                 (long long)b->context, "keep", (long long)b->keep, "vocabulary", b->vocabulary);
+    output_print(out, "\n%-15s %lld bytes\n%-15s %lld bytes\n%s%-15s %d\n", "context",
+                 (long long)b->context, "keep", (long long)b->keep,
+                 b->endless ? "endless         true\n" : "", "vocabulary", b->vocabulary);
     for (int s = 0; s < b->levels; s++) {
         const octet_budget_level *l = &b->level[s];
         output_print(out,
@@ -126,13 +127,14 @@ static json_t *levels_json(const octet_budget *b) {
 static json_t *budget_json(const char *kind, const char *name, const char *text,
                            const octet_budget *b) {
     return json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:f, s:f, s:{s:o, s:o}, s:o}", kind,
-        cli_json_text(name), "parameters", (json_int_t)b->parameters, "block_weights",
+        "{s:o, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:i, s:i, s:o, s:f, s:f, s:{s:o, s:o}, s:o}",
+        kind, cli_json_text(name), "parameters", (json_int_t)b->parameters, "block_weights",
         (json_int_t)b->block_weights, "context", (json_int_t)b->context, "keep",
-        (json_int_t)b->keep, "patch", (json_int_t)b->patch, "batch", (json_int_t)b->batch, "levels",
-        b->levels, "vocabulary", b->vocabulary, "level", levels_json(b), "forward_flops",
-        b->forward_flops, "training_flops", b->training_flops, "memory", "run",
-        memory_json(&b->run), "train", memory_json(&b->train), "config", json_loads(text, 0, NULL));
+        (json_int_t)b->keep, "endless", b->endless, "patch", (json_int_t)b->patch, "batch",
+        (json_int_t)b->batch, "levels", b->levels, "vocabulary", b->vocabulary, "level",
+        levels_json(b), "forward_flops", b->forward_flops, "training_flops", b->training_flops,
+        "memory", "run", memory_json(&b->run), "train", memory_json(&b->train), "config",
+        json_loads(text, 0, NULL));
 }
 
 /* --- the command */

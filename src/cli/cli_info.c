@@ -55,6 +55,8 @@ static void print_model(output *out, const octet_model_info *info) {
     number(out, "parameters", (double)info->parameters, "");
     number(out, "context", (double)info->context, "bytes");
     number(out, "keep", (double)info->keep, "bytes");
+    if (info->endless)
+        row(out, "endless", "true");
     number(out, "levels", info->levels, "");
     number(out, "patch", (double)info->patch, "bytes");
     number(out, "vocabulary", info->vocabulary, "");
@@ -65,12 +67,13 @@ static void print_model(output *out, const octet_model_info *info) {
 
 static int add_model(json_t *object, const octet_model_info *info) {
     json_t *config = json_loads(info->config, JSON_REJECT_DUPLICATES, NULL);
-    json_t *model = json_pack(
-        "{s:o, s:I, s:I, s:i, s:i, s:I, s:I, s:o, s:s, s:o}", "path", cli_json_text(info->path),
-        "parameters", (json_int_t)info->parameters, "context", (json_int_t)info->context, "levels",
-        info->levels, "vocabulary", info->vocabulary, "keep", (json_int_t)info->keep, "patch",
-        (json_int_t)info->patch, "flops_per_byte", cli_json_number(info->flops_per_byte),
-        "fingerprint", info->fingerprint, "config", config ? config : json_null());
+    json_t *model =
+        json_pack("{s:o, s:I, s:I, s:i, s:i, s:I, s:b, s:I, s:o, s:s, s:o}", "path",
+                  cli_json_text(info->path), "parameters", (json_int_t)info->parameters, "context",
+                  (json_int_t)info->context, "levels", info->levels, "vocabulary", info->vocabulary,
+                  "keep", (json_int_t)info->keep, "endless", info->endless, "patch",
+                  (json_int_t)info->patch, "flops_per_byte", cli_json_number(info->flops_per_byte),
+                  "fingerprint", info->fingerprint, "config", config ? config : json_null());
     int failed = !model || json_object_update(object, model);
     json_decref(model);
     return failed;

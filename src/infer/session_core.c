@@ -117,7 +117,7 @@ octet_status session_create(session **out, const model *m, int streams, int64_t 
     s->keep = keep;
     s->endless = m->config.endless;
     s->vocabulary = m->config.vocabulary;
-    s->config_hash = XXH3_64bits(m->text, strlen(m->text));
+    s->config_hash = XXH3_64bits(m->identity, strlen(m->identity));
     choose_held(s);
     status = session_graphs_create(s, error);
     if (!status)

@@ -290,7 +290,7 @@ octet_status checkpoint_fingerprint(model *m, octet_error *error) {
     if (!state)
         return error_memory(error, "fingerprint", 576);
     XXH3_128bits_reset(state);
-    XXH3_128bits_update(state, m->text, strlen(m->text));
+    XXH3_128bits_update(state, m->identity, strlen(m->identity));
     octet_status status = hash_params(state, &m->params, error);
     XXH128_hash_t h = XXH3_128bits_digest(state);
     XXH3_freeState(state);

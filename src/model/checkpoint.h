@@ -52,8 +52,8 @@ typedef struct checkpoint_entry {
 octet_status checkpoint_write(const model *m, const params *extra, const checkpoint_entry *entries,
                               int n, int bf16, const char *path, octet_error *error);
 
-/* 32 hex digits: XXH3-128 over the configuration, names, shapes and weights as they are used.
- * Stored in m->fingerprint. */
+/* 32 hex digits: XXH3-128 over the configuration's identity, names, shapes and weights as they are
+ * used. Keys that are added to configurations later leave it as it is. Stored in m->fingerprint. */
 octet_status checkpoint_fingerprint(model *m, octet_error *error);
 
 #endif

@@ -562,6 +562,7 @@ octet_status config_read(config *out, const char *path, octet_error *error) {
 typedef struct writer {
     char *data;
     size_t used, capacity;
+    int identity; /* the form without defaults and without "train" */
 } writer;
 
 static void write_text(writer *w, const char *text) {
@@ -649,20 +650,39 @@ static void write_value(writer *w, const key *k, const void *source) {
     }
 }
 
+/* Whether the value is one that a text may leave out. A derived default never is, since it stands
+ * below every range: a derived value counts as given. */
+static int is_standard(const key *k, const void *source) {
+    config_list standard = {0}; /* the largest kind */
+    key first = *k;
+    size_t size = sizeof(int);
+    if (k->kind == KEY_INTEGER || k->kind == KEY_REAL)
+        size = sizeof(int64_t);
+    else if (k->kind == KEY_LIST || k->kind == KEY_MIXERS)
+        size = sizeof standard;
+    first.offset = 0;
+    store_value(&first, &standard, k->standard);
+    return !(k->rules & REQUIRED) && memcmp((const char *)source + k->offset, &standard, size) == 0;
+}
+
 /* The keys of a layout without braces; `skip` is a key to leave out, or NULL. */
 static void write_keys(writer *w, const layout *l, const void *source, const char *skip) {
+    const char *before = "\"";
     for (int i = 0; i < l->n_keys; i++) {
         if (skip && strcmp(l->keys[i].name, skip) == 0)
             continue;
-        write_text(w, i ? ", \"" : "\"");
+        if (w->identity && is_standard(&l->keys[i], source))
+            continue;
+        write_text(w, before);
         write_text(w, l->keys[i].name);
         write_text(w, "\": ");
         write_value(w, &l->keys[i], source);
+        before = ", \"";
     }
 }
 
-char *config_text(const config *c) {
-    writer w = {.capacity = 4096};
+static char *write_config(const config *c, int identity) {
+    writer w = {.capacity = 4096, .identity = identity};
     w.data = malloc(w.capacity);
     write_text(&w, "{");
     write_keys(&w, &MODEL_LAYOUT, c, NULL);
@@ -672,8 +692,20 @@ char *config_text(const config *c) {
         write_keys(&w, &LEVEL_LAYOUT, &c->level[s], s == c->n_levels - 1 ? "patch" : NULL);
         write_text(&w, "}");
     }
-    write_text(&w, "], \"train\": {");
-    write_keys(&w, &TRAIN_LAYOUT, &c->train, NULL);
-    write_text(&w, "}}");
+    write_text(&w, "]");
+    if (!identity) {
+        write_text(&w, ", \"train\": {");
+        write_keys(&w, &TRAIN_LAYOUT, &c->train, NULL);
+        write_text(&w, "}");
+    }
+    write_text(&w, "}");
     return w.data;
+}
+
+char *config_text(const config *c) {
+    return write_config(c, 0);
+}
+
+char *config_identity(const config *c) {
+    return write_config(c, 1);
 }

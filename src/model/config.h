@@ -141,4 +141,14 @@ octet_status config_read(config *out, const char *path, octet_error *error);
  * when memory is out. */
 char *config_text(const config *c);
 
+/* The same without "train" and without the keys that have their default: what fingerprints of
+ * models and saved streams are made from. It reads back as the configuration, but for "train". From
+ * now on this text never changes for a configuration that can be written today. So a new key needs
+ * a constant default, which means "as before"; a default that exists, a key's name, the order of
+ * the keys, the names of choices, how numbers are written and how a derived default (keep,
+ * kv_heads, head_size, mlp_width, whose values are always written) is derived all stay. init_scale,
+ * zero_init and dropout, which matter to training alone, are in it like every key of a model.
+ * malloc'd; NULL when memory is out. */
+char *config_identity(const config *c);
+
 #endif

@@ -19,6 +19,7 @@ void model_destroy(model **m) {
     }
     params_finish(&(*m)->params);
     free((*m)->text);
+    free((*m)->identity);
     free(*m);
     *m = NULL;
 }
@@ -186,8 +187,9 @@ octet_status model_outline(model **out, backend *b, const config *c, octet_error
     params_init(&m->params, NULL);
     octet_status status = OCTET_OK;
     m->text = config_text(c);
+    m->identity = config_identity(c);
     m->global = arena_alloc(&m->params.memory, (size_t)c->n_levels * sizeof *m->global);
-    if (!m->text || !m->global)
+    if (!m->text || !m->identity || !m->global)
         status = error_memory(error, "model", sizeof *m);
     for (int s = 0; s < c->n_levels && !status; s++) {
         shape_of(&m->shape[s], c, s);

@@ -23,6 +23,7 @@ typedef struct model {
     uint64_t *turns[CONFIG_MAX_LEVELS]; /* of levels whose rotary positions run on; or NULL */
     char fingerprint[33];               /* "" until checkpoint_load or checkpoint_fingerprint */
     char *text;                         /* normalised configuration */
+    char *identity;                     /* of the configuration, see config_identity */
 } model;
 
 /* Weights are zero until params_reset or a checkpoint fills them. */

@@ -41,6 +41,7 @@ static void describe(octet_budget *out, const model *m) {
     out->batch = c->train.batch;
     out->vocabulary = (int)c->vocabulary;
     out->levels = c->n_levels;
+    out->endless = c->endless;
     out->forward_flops = 2 * model_weights_per_byte(m);
     for (int s = 0; s < c->n_levels; s++) {
         out->level[s].dim = c->level[s].dim;
