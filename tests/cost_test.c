@@ -24,30 +24,31 @@ static octet_error error;
 /* --- the paper's models */
 
 /* Table 15 of the paper, typed in apart from presets.c: widths, layers, patch, context, batch. The
- * width of two models is the nearest that their patch of 12 divides. */
+ * width of two models is the nearest that their patch of 12 divides. Last, rows of the patch before
+ * that local layers see: the paper says where there are any, but not how many. */
 typedef struct paper_row {
     const char *name;
-    int64_t dim, layers, patch, next_dim, next_layers, context, batch;
+    int64_t dim, layers, patch, next_dim, next_layers, context, batch, cross;
 } paper_row;
 
 static const paper_row rows[] = {
-    {"text", 2048, 14, 8, 1024, 18, 8192, 48},
-    {"text-no-local", 2560, 20, 4, 1024, 0, 8192, 48},
-    {"text-no-global", 2048, 0, 8, 1024, 24, 8192, 192},
-    {"text-no-cross", 2048, 17, 8, 1024, 24, 8192, 48},
-    {"text-cnn", 2048, 13, 8, 1024, 18, 8192, 48},
-    {"text-flat", 1024, 22, 0, 0, 0, 1024, 72},
-    {"image64", 2556, 32, 12, 1024, 24, 12288, 2},
-    {"image64-equal", 2052, 24, 12, 2048, 24, 12288, 256},
-    {"image64-flat", 1536, 24, 0, 0, 0, 2048, 256},
-    {"image256", 768, 12, 192, 768, 12, 196608, 16},
-    {"image256-no-cross", 768, 12, 192, 768, 15, 196608, 16},
-    {"image256-flat", 768, 6, 0, 0, 0, 1024, 16},
-    {"image640", 768, 12, 192, 768, 8, 1228800, 32},
-    {"image640-flat", 768, 8, 0, 0, 0, 1024, 32},
-    {"audio", 1024, 24, 32, 768, 12, 524288, 256},
-    {"audio-no-cross", 1024, 24, 32, 768, 14, 524288, 256},
-    {"audio-flat", 768, 13, 0, 0, 0, 1024, 256},
+    {"text", 2048, 14, 8, 1024, 18, 8192, 48, 8},
+    {"text-no-local", 2560, 20, 4, 1024, 0, 8192, 48, 0},
+    {"text-no-global", 2048, 0, 8, 1024, 24, 8192, 192, 8},
+    {"text-no-cross", 2048, 17, 8, 1024, 24, 8192, 48, 0},
+    {"text-cnn", 2048, 13, 8, 1024, 18, 8192, 48, 8},
+    {"text-flat", 1024, 22, 0, 0, 0, 1024, 72, 0},
+    {"image64", 2556, 32, 12, 1024, 24, 12288, 2, 12},
+    {"image64-equal", 2052, 24, 12, 2048, 24, 12288, 256, 12},
+    {"image64-flat", 1536, 24, 0, 0, 0, 2048, 256, 0},
+    {"image256", 768, 12, 192, 768, 12, 196608, 16, 192},
+    {"image256-no-cross", 768, 12, 192, 768, 15, 196608, 16, 0},
+    {"image256-flat", 768, 6, 0, 0, 0, 1024, 16, 0},
+    {"image640", 768, 12, 192, 768, 8, 1228800, 32, 192},
+    {"image640-flat", 768, 8, 0, 0, 0, 1024, 32, 0},
+    {"audio", 1024, 24, 32, 768, 12, 524288, 256, 32},
+    {"audio-no-cross", 1024, 24, 32, 768, 14, 524288, 256, 0},
+    {"audio-flat", 768, 13, 0, 0, 0, 1024, 256, 0},
 };
 
 enum { V = 256, ROWS = sizeof rows / sizeof *rows };
@@ -71,6 +72,12 @@ static int64_t small(const config_level *l) {
     return l->layers * (3 * q + l->dim + 4 * l->dim + l->dim + 4 * l->dim) + 2 * l->dim;
 }
 
+/* Filters of 3, 5 and 7 bytes of width D_G. */
+static int64_t encoder(const paper_row *r) {
+    int64_t d_g = r->patch ? r->dim / r->patch : 0;
+    return strcmp(r->name, "text-cnn") == 0 ? (3 + 5 + 7) * d_g * d_g : 0;
+}
+
 /* V D_G + T D_G + P D_G + D_G D_L + V D_L + D_L + P D_L, and the blocks of both levels. */
 static int64_t parameters(const paper_row *r, const config *c) {
     const config_level *g = &c->level[0], *l = &c->level[1];
@@ -78,7 +85,7 @@ static int64_t parameters(const paper_row *r, const config *c) {
         return (V + r->context + 1) * r->dim + blocks(g) + small(g);
     int64_t d_g = r->dim / r->patch, d_l = r->next_dim;
     return (V + r->context + r->patch) * d_g + d_g * d_l + (V + 1 + r->patch) * d_l + blocks(g) +
-           small(g) + blocks(l) + small(l);
+           small(g) + blocks(l) + small(l) + encoder(r);
 }
 
 /* (24 L_g D^2 + 2 L_g D K) / P + 24 L_l D_L^2 + 2 L_l D_L P + 2 D_G D_L + 2 D_L V. */
@@ -89,7 +96,8 @@ static double forward_flops(const paper_row *r, const config *c) {
         return 2 * (double)blocks(g) + 2 * q * (double)r->context + 2 * (double)r->dim * V;
     double p = (double)r->patch, d_g = (double)r->dim / p, d_l = (double)r->next_dim;
     return (2 * (double)blocks(g) + 2 * q * (double)r->context / p) / p + 2 * (double)blocks(l) +
-           2 * (double)r->next_layers * d_l * p + 2 * d_g * d_l + 2 * d_l * V;
+           2 * (double)r->next_layers * d_l * p + 2 * d_g * d_l + 2 * d_l * V +
+           2 * (double)encoder(r);
 }
 
 static void presets_have_the_papers_sizes(void **state) {
@@ -104,6 +112,9 @@ static void presets_have_the_papers_sizes(void **state) {
         assert_int_equal(c.train.batch, r->batch);
         assert_int_equal(c.level[0].dim, r->dim);
         assert_int_equal(c.level[0].layers, r->layers);
+        assert_int_equal(c.level[0].conv_encoder, encoder(r) > 0);
+        assert_int_equal(c.level[0].cross_patch, 0);
+        assert_int_equal(c.level[1].cross_patch, r->cross);
         support_ok(cost_of(&b, &c, &error), &error);
         assert_int_equal(b.parameters, parameters(r, &c));
         assert_int_equal(b.block_weights,

@@ -6,10 +6,13 @@
  *   multiple, 2556 and 2052, keeps the paper's heads of 80 and 64.
  * - init_scale makes the outermost level's matrices start with the paper's spread of 0.006; other
  *   widths start a little off, and values are cut at 3 spreads instead of 2.
+ * - Cross-patch attention is on where the paper has it. How many rows of the patch before are seen
+ *   it does not say: here the whole patch. Its rotary positions between the rows of two patches are
+ *   left out: positions are learned, by a row's place in its own patch.
  * - A level without layers stands for the one that an ablation leaves out: a patch then hands on
  *   the embeddings of the one before, or a byte what the level above says.
  * - Names end in -no-... and -cnn for the paper's ablations, in -flat for its byte transformers.
- * The sizes beside a convolutional encoder (-cnn) are here, the encoder is not, nor is dropout. */
+ * The paper's dropout of 0.1 is left out. */
 #include "model/presets.h"
 
 #include <math.h>
@@ -21,10 +24,14 @@ typedef struct preset_level {
     int dim, heads, head_size, layers, patch; /* patch 0: the last level */
 } preset_level;
 
+/* Parts that not all models have: cross-patch attention, the convolutional encoder. */
+enum { CROSS = 1, ENCODER = 2 };
+
 typedef struct preset {
     const char *name, *about;
     int context, batch;
     double lr;
+    unsigned parts;
     preset_level level[2];
 } preset;
 
@@ -39,27 +46,33 @@ typedef struct preset {
 
 static const preset presets[] = {
     /* text: one setting for all sets */
-    {"text", "MegaByte 758M + 262M", 8192, 48, 2e-4, {{W2048, 14, 8}, {W1024, 18, 0}}},
-    {"text-no-local", "global 2.3B alone", 8192, 48, 1.5e-4, {{W2560, 20, 4}, {W1024, 0, 0}}},
-    {"text-no-global", "local 350M alone", 8192, 192, 2e-4, {{W2048, 0, 8}, {W1024, 24, 0}}},
-    {"text-no-cross", "921M + 350M", 8192, 48, 2e-4, {{W2048, 17, 8}, {W1024, 24, 0}}},
-    {"text-cnn", "704M + 262M", 8192, 48, 2e-4, {{W2048, 13, 8}, {W1024, 18, 0}}},
-    {"text-flat", "transformer 320M", 1024, 72, 2e-4, {{W1024, 22, 0}}},
+    {"text", "MegaByte 758M + 262M", 8192, 48, 2e-4, CROSS, {{W2048, 14, 8}, {W1024, 18, 0}}},
+    {"text-no-local", "global 2.3B alone", 8192, 48, 1.5e-4, 0, {{W2560, 20, 4}, {W1024, 0, 0}}},
+    {"text-no-global", "local 350M alone", 8192, 192, 2e-4, CROSS, {{W2048, 0, 8}, {W1024, 24, 0}}},
+    {"text-no-cross", "921M + 350M", 8192, 48, 2e-4, 0, {{W2048, 17, 8}, {W1024, 24, 0}}},
+    {"text-cnn", "704M + 262M", 8192, 48, 2e-4, CROSS | ENCODER, {{W2048, 13, 8}, {W1024, 18, 0}}},
+    {"text-flat", "transformer 320M", 1024, 72, 2e-4, 0, {{W1024, 22, 0}}},
     /* ImageNet64: the best model, and at equal compute */
-    {"image64", "MegaByte 2.7B + 350M", 12288, 2, 2e-4, {{W2556, 32, 12}, {W1024, 24, 0}}},
-    {"image64-equal", "MegaByte 1.3B + 1.3B", 12288, 256, 3e-4, {{W2052, 24, 12}, {W2048, 24, 0}}},
-    {"image64-flat", "transformer 760M", 2048, 256, 3e-4, {{W1536, 24, 0}}},
+    {"image64", "MegaByte 2.7B + 350M", 12288, 2, 2e-4, CROSS, {{W2556, 32, 12}, {W1024, 24, 0}}},
+    {"image64-equal",
+     "MegaByte 1.3B + 1.3B",
+     12288,
+     256,
+     3e-4,
+     CROSS,
+     {{W2052, 24, 12}, {W2048, 24, 0}}},
+    {"image64-flat", "transformer 760M", 2048, 256, 3e-4, 0, {{W1536, 24, 0}}},
     /* ImageNet256 */
-    {"image256", "MegaByte 125M + 125M", 196608, 16, 2e-4, {{W768, 12, 192}, {W768, 12, 0}}},
-    {"image256-no-cross", "125M + 156M", 196608, 16, 2e-4, {{W768, 12, 192}, {W768, 15, 0}}},
-    {"image256-flat", "transformer 62M", 1024, 16, 2e-4, {{W768, 6, 0}}},
+    {"image256", "MegaByte 125M + 125M", 196608, 16, 2e-4, CROSS, {{W768, 12, 192}, {W768, 12, 0}}},
+    {"image256-no-cross", "125M + 156M", 196608, 16, 2e-4, 0, {{W768, 12, 192}, {W768, 15, 0}}},
+    {"image256-flat", "transformer 62M", 1024, 16, 2e-4, 0, {{W768, 6, 0}}},
     /* ImageNet640 */
-    {"image640", "MegaByte 125M + 83M", 1228800, 32, 3e-4, {{W768, 12, 192}, {W768, 8, 0}}},
-    {"image640-flat", "transformer 83M", 1024, 32, 3e-4, {{W768, 8, 0}}},
+    {"image640", "MegaByte 125M + 83M", 1228800, 32, 3e-4, CROSS, {{W768, 12, 192}, {W768, 8, 0}}},
+    {"image640-flat", "transformer 83M", 1024, 32, 3e-4, 0, {{W768, 8, 0}}},
     /* audio, 16 bits raw */
-    {"audio", "MegaByte 350M + 125M", 524288, 256, 2e-4, {{W1024, 24, 32}, {W768, 12, 0}}},
-    {"audio-no-cross", "350M + 146M", 524288, 256, 2e-4, {{W1024, 24, 32}, {W768, 14, 0}}},
-    {"audio-flat", "transformer 135M", 1024, 256, 2e-4, {{W768, 13, 0}}},
+    {"audio", "MegaByte 350M + 125M", 524288, 256, 2e-4, CROSS, {{W1024, 24, 32}, {W768, 12, 0}}},
+    {"audio-no-cross", "350M + 146M", 524288, 256, 2e-4, 0, {{W1024, 24, 32}, {W768, 14, 0}}},
+    {"audio-flat", "transformer 135M", 1024, 256, 2e-4, 0, {{W768, 13, 0}}},
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };
@@ -83,13 +96,18 @@ static void put(char *out, size_t *used, const char *format, ...) {
         *used += (size_t)n < PRESET_TEXT - *used ? (size_t)n : PRESET_TEXT - *used - 1;
 }
 
-static void put_level(char *out, size_t *used, const preset_level *l) {
+static void put_level(char *out, size_t *used, const preset *p, int level) {
+    const preset_level *l = &p->level[level];
     put(out, used, "        {\"dim\": %d, \"layers\": %d, \"heads\": %d", l->dim, l->layers,
         l->heads);
     if (l->head_size * l->heads != l->dim)
         put(out, used, ", \"head_size\": %d", l->head_size);
     if (l->patch)
         put(out, used, ", \"patch\": %d", l->patch);
+    if (level && (p->parts & CROSS))
+        put(out, used, ", \"cross_patch\": %d", l[-1].patch);
+    if (!level && (p->parts & ENCODER))
+        put(out, used, ", \"conv_encoder\": true");
     put(out, used,
         ",\n         \"norm\": \"layer\", \"bias\": true, \"mlp\": \"relu\", \"positions\": "
         "\"learned\",\n         \"qk_norm\": false, \"zero_init\": false}%s\n",
@@ -105,9 +123,9 @@ octet_status preset_text(char out[PRESET_TEXT], const char *name, octet_error *e
         return error_set(error, OCTET_ERROR, "%.64s: no preset of that name", name);
     put(out, &used, "{\n    \"context\": %d,\n    \"init_scale\": %.2g,\n    \"levels\": [\n",
         p->context, 0.006 * sqrt(p->level[0].dim));
-    put_level(out, &used, &p->level[0]);
+    put_level(out, &used, p, 0);
     if (p->level[0].patch)
-        put_level(out, &used, &p->level[1]);
+        put_level(out, &used, p, 1);
     put(out, &used,
         "    ],\n    \"train\": {\"optimizer\": \"adamw\", \"batch\": %d, \"lr\": %g, \"warmup\": "
         "500,\n              \"decay\": 1, \"weight_decay\": 0.1, \"beta1\": 0.9, \"beta2\": 0.98, "
