@@ -88,15 +88,17 @@ static int64_t parameters(const paper_row *r, const config *c) {
            small(g) + blocks(l) + small(l) + encoder(r);
 }
 
-/* (24 L_g D^2 + 2 L_g D K) / P + 24 L_l D_L^2 + 2 L_l D_L P + 2 D_G D_L + 2 D_L V. */
+/* (24 L_g D^2 + 2 L_g D (K + 1)) / P + 24 L_l D_L^2 + 2 L_l D_L (P + 1) + 2 D_G D_L + 2 D_L V, and
+ * 4 L_l D_L r in all patches but the first. */
 static double forward_flops(const paper_row *r, const config *c) {
     const config_level *g = &c->level[0], *l = &c->level[1];
     double q = (double)(g->heads * g->head_size * g->layers);
     if (!r->patch)
-        return 2 * (double)blocks(g) + 2 * q * (double)r->context + 2 * (double)r->dim * V;
+        return 2 * (double)blocks(g) + 2 * q * (double)(r->context + 1) + 2 * (double)r->dim * V;
     double p = (double)r->patch, d_g = (double)r->dim / p, d_l = (double)r->next_dim;
-    return (2 * (double)blocks(g) + 2 * q * (double)r->context / p) / p + 2 * (double)blocks(l) +
-           2 * (double)r->next_layers * d_l * p + 2 * d_g * d_l + 2 * d_l * V +
+    double patches = (double)r->context / p, across = (double)r->cross * (patches - 1) / patches;
+    return (2 * (double)blocks(g) + 2 * q * (patches + 1)) / p + 2 * (double)blocks(l) +
+           2 * (double)r->next_layers * d_l * (p + 1 + 2 * across) + 2 * d_g * d_l + 2 * d_l * V +
            2 * (double)encoder(r);
 }
 
@@ -184,6 +186,63 @@ static void cost_takes_no_memory(void **state) {
     assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
     assert_true(b.run.weights > 11000000000);
     assert_true((after.ru_maxrss - before.ru_maxrss) * 1024 < b.run.weights / 20);
+}
+
+/* --- counted by hand */
+
+/* Width 4, one head of 4, a hidden width of 16: 192 weights a block, a head of 1,024 weights, and
+ * 16 operations for each key that a row sees. */
+#define FOUR "\"dim\": 4, \"heads\": 1"
+
+static void flops_are_those_counted_by_hand(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double flops;
+    } known[] = {
+        /* rows see 1 2 3 4 5 6 7 8 */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 1}]}",
+         2 * (192 + 1024) + 16 * 36 / 8.0},
+        /* 1 2 3 3 3 3 3 3, and all in the second of three layers */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 3, \"window\": [3, 0]}]}",
+         2 * (3 * 192 + 1024) + 16 * (21 + 36 + 21) / 8.0},
+        /* the same where a stream has no end */
+        {"{\"context\": 8, \"endless\": true, \"levels\": [{" FOUR
+         ", \"layers\": 1, \"window\": 3}]}",
+         2 * (192 + 1024) + 16 * 21 / 8.0},
+        /* 1 2 3 4 5 1 2 3; with a window too 1 2 3 3 3 1 2 3 */
+        {"{\"context\": 8, \"levels\": [{" FOUR
+         ", \"layers\": 2, \"window\": [0, 3], \"block_local\": 5}]}",
+         2 * (2 * 192 + 1024) + 16 * (21 + 18) / 8.0},
+        /* above 1 2 3 4 every second byte, below 1 2 1 2 1 2 1 2; the split's weights are 8 */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 1, \"patch\": 2}, {" FOUR
+         ", \"layers\": 1}]}",
+         2 * (192 / 2.0 + 8 + 192 + 1024) + 16 * 10 / 8.0 + 16 * 12 / 8.0},
+        /* below 1 2 2 3 2 3 2 3 */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 1, \"patch\": 2}, {" FOUR
+         ", \"layers\": 1, \"cross_patch\": 1}]}",
+         2 * (192 / 2.0 + 8 + 192 + 1024) + 16 * 10 / 8.0 + 16 * 18 / 8.0},
+        /* across two rows, but no more than three in all: 1 2 3 3 3 3 3 3; token shift sees no keys
+         */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 0, \"patch\": 2}, {" FOUR
+         ", \"layers\": 1, \"cross_patch\": 2, \"window\": 3, \"token_shift\": true}]}",
+         2 * (8 + 192 + 1024) + 16 * 21 / 8.0},
+        /* at every byte: filters of 3, 5 and 7 by 2 by 2, projections of two n-grams of 5 to 2, and
+         * of one of 3 to 4 */
+        {"{\"context\": 8, \"levels\": [{" FOUR
+         ", \"layers\": 0, \"patch\": 2, \"conv_encoder\": true, \"ngrams\": [2, 3], "
+         "\"ngram_width\": 5}, {" FOUR ", \"layers\": 0, \"ngrams\": [4], \"ngram_width\": 3}]}",
+         2 * (15 * 4 + 2 * 5 * 2 + 3 * 4 + 8 + 1024)},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        octet_budget b;
+        config c;
+        support_ok(config_parse(&c, known[i].text, strlen(known[i].text), "by hand", &error),
+                   &error);
+        support_ok(cost_of(&b, &c, &error), &error);
+        assert_true(b.forward_flops == known[i].flops); /* sums of eighths are exact */
+        assert_true(b.training_flops == 3 * known[i].flops);
+    }
 }
 
 /* --- against what is made on a device */
@@ -311,9 +370,13 @@ static void planner_holds_no_values(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cost_takes_no_memory),  cmocka_unit_test(presets_have_the_papers_sizes),
-        cmocka_unit_test(presets_true_sizes),    cmocka_unit_test(presets_are_the_papers_block),
-        cmocka_unit_test(cost_is_what_it_costs), cmocka_unit_test(planner_holds_no_values),
+        cmocka_unit_test(cost_takes_no_memory),
+        cmocka_unit_test(presets_have_the_papers_sizes),
+        cmocka_unit_test(presets_true_sizes),
+        cmocka_unit_test(presets_are_the_papers_block),
+        cmocka_unit_test(cost_is_what_it_costs),
+        cmocka_unit_test(planner_holds_no_values),
+        cmocka_unit_test(flops_are_those_counted_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,8 +40,7 @@ typedef struct octet_budget {
     int vocabulary, levels;
     int endless; /* 1: a stream never starts anew */
     octet_budget_level level[OCTET_MAX_LEVELS];
-    double
-        forward_flops; /* per byte, attention included: it reads half of its sequence on average */
+    double forward_flops;      /* per byte, on average over a context, attention included */
     double training_flops;     /* three times that */
     octet_budget_memory run;   /* one stream */
     octet_budget_memory train; /* a step over the configuration's batch */

@@ -25,12 +25,25 @@ static void count_weights(octet_budget *out, const model *m) {
     }
 }
 
-/* Scores and weighted sums: 4 H D for each key that a row sees, half of its sequence on average. */
+/* Keys that a row sees under a rule, its own included, on average over a window of the context. */
+static double mean_keys(const model *m, int level, int rule) {
+    const level_shape *shape = &m->shape[level];
+    int64_t rows = model_window_rows(m, level), sum = 0;
+    for (int64_t n = 0; n < rows; n++)
+        sum += n - row_first(shape, &shape->rule[rule], n) + 1;
+    return (double)sum / (double)rows;
+}
+
+/* Scores and weighted sums: 4 H D for each key that a row sees, in every layer. */
 static double attention_flops(const model *m, int level) {
     const config_level *l = &m->config.level[level];
-    double keys = (double)model_sequence_rows(m, level) / 2;
-    return 4 * keys * (double)(l->layers * l->heads * l->head_size) /
-           (double)m->shape[level].unit_bytes;
+    const block_stack *stack = model_stack(m, level);
+    double keys[LEVEL_MAX_RULES], sum = 0;
+    for (int k = 0; k < m->shape[level].n_rules; k++)
+        keys[k] = mean_keys(m, level, k);
+    for (int i = 0; i < stack->n_blocks; i++)
+        sum += keys[stack->blocks[i].mixer->rule];
+    return 4 * sum * (double)(l->heads * l->head_size) / (double)m->shape[level].unit_bytes;
 }
 
 static void describe(octet_budget *out, const model *m) {
