@@ -27,6 +27,13 @@ static tensor *integers(graph *g, int rank, const int64_t *dim) {
     return graph_input(g, "i", DTYPE_I32, rank, dim);
 }
 
+/* Attention over a cache as it should be. */
+static tensor *cached(graph *g, tensor *q, variable *keys, variable *rows) {
+    tensor *lane = integers(g, SHAPE(2));
+    return attention_cached(g, q, graph_variable(g, keys), graph_variable(g, rows), lane, lane,
+                            lane, integers(g, SHAPE(2, 5)), 1);
+}
+
 static void error_names_op_shapes_and_variable(void **state) {
     (void)state;
     octet_error error = {0};
@@ -242,6 +249,34 @@ static const char *record_wrong(graph *g, variable *rows, variable *keys, int wh
     case 49:
         dropout(g, m34, i3, 0.5, DROPOUT_SITES, 0);
         return "dropout";
+    case 50: /* no result of attention; a cache's keys where none is; a cache without any */
+        attention_sinks(g, add(g, x4, x4), 4, NULL, NULL);
+        return "attention_sinks";
+    case 51:
+        attention_sinks(g, attention(g, NULL, x4, x4, x4, i25, 1), 4, graph_variable(g, keys),
+                        graph_variable(g, rows));
+        return "attention_sinks";
+    case 52:
+        attention_sinks(g, cached(g, x4, keys, rows), 4, NULL, NULL);
+        return "attention_sinks";
+    case 53: /* more than are kept; fewer than none; kept in the other layout; older than they are
+              */
+        attention_sinks(g, cached(g, x4, keys, rows), 33, graph_variable(g, keys),
+                        graph_variable(g, rows));
+        return "attention_sinks";
+    case 54:
+        attention_sinks(g, attention(g, NULL, x4, x4, x4, i25, 1), -1, NULL, NULL);
+        return "attention_sinks";
+    case 55:
+        attention_sinks(g, cached(g, x4, keys, rows), 4, graph_variable(g, rows),
+                        graph_variable(g, keys));
+        return "attention_sinks";
+    case 56: {
+        tensor *o = cached(g, x4, keys, rows);
+        attention_sinks(g, o, 4, store_first(g, graph_variable(g, keys), x4, i2, i2, i2),
+                        graph_variable(g, rows));
+        return "attention_sinks";
+    }
     default:
         return NULL;
     }

@@ -21,11 +21,11 @@ static backend *open_backend(int isa) {
 
 /* --- attention: the whole and its pieces --- */
 
-/* One sequence of T rows, in a ring of R rows; row t sees the last `window` rows. */
+/* One sequence of T rows, in a ring of R rows; row t sees the last `window` rows and `sinks`. */
 enum { T = 200, H = 4, G = 2, D = 24, SLOTS = 3 };
 
 static float *attention_whole(backend *b, const float *q, const float *k, const float *v,
-                              int window) {
+                              int window, int sinks) {
     graph *g = graph_run_new();
     int32_t first[T];
     for (int t = 0; t < T; t++) {
@@ -36,20 +36,22 @@ static float *attention_whole(backend *b, const float *q, const float *k, const 
     tensor *tv = graph_input(g, "v", DTYPE_F32, SHAPE(1, T, G, D));
     tensor *tf = graph_input(g, "first", DTYPE_I32, SHAPE(1, T));
     tensor *o = graph_output(g, attention(g, NULL, tq, tk, tv, tf, 0.2f));
+    attention_sinks(g, o, sinks, NULL, NULL);
     const feed feeds[] = {{tq, q}, {tk, k}, {tv, v}, {tf, first}};
     float *y = graph_run_once(b, g, o, 4, feeds);
     graph_destroy(&g);
     return y;
 }
 
-/* A program that stores and attends `rows` rows of one lane. */
+/* A program that stores and attends `rows` rows of one lane; keys and values of the ring, and of
+ * sinks where there are any. */
 typedef struct step {
     graph *g;
     program *p;
     tensor *q, *k, *v, *slot, *pos, *count, *first, *o;
 } step;
 
-static void step_open(step *s, backend *b, variable *keys, variable *values, int rows) {
+static void step_open(step *s, backend *b, variable *keys, variable *values, int rows, int sinks) {
     graph *g = s->g = graph_run_new();
     s->q = graph_input(g, "q", DTYPE_F32, SHAPE(1, rows, H, D));
     s->k = graph_input(g, "k", DTYPE_F32, SHAPE(1, rows, G, D));
@@ -60,8 +62,16 @@ static void step_open(step *s, backend *b, variable *keys, variable *values, int
     s->first = graph_input(g, "first", DTYPE_I32, SHAPE(1, rows));
     tensor *tk = store(g, graph_variable(g, keys), s->k, s->slot, s->pos, s->count);
     tensor *tv = store(g, graph_variable(g, values), s->v, s->slot, s->pos, s->count);
+    tensor *sink[2];
+    for (int i = 0; i < 2 && sinks; i++) {
+        sink[i] = store_first(g, graph_variable(g, i ? &values[1] : &keys[1]), i ? s->v : s->k,
+                              s->slot, s->pos, s->count);
+    }
     s->o = graph_output(
         g, attention_cached(g, s->q, tk, tv, s->slot, s->pos, s->count, s->first, 0.2f));
+    if (sinks) {
+        attention_sinks(g, s->o, sinks, sink[0], sink[1]);
+    }
     s->p = graph_run_compile(b, g);
 }
 
@@ -106,27 +116,32 @@ static void step_run(step *s, const float *q, const float *k, const float *v, in
 
 /* The sequence in random chunks and random padding, in one slot of a ring that starts full of NaN.
  */
-static void check_pieces(backend *b, int ring, int window, uint64_t seed) {
-    variable keys = {.name = "keys",
-                     .rank = 4,
-                     .dim = {SLOTS, ring, G, D},
-                     .kind = VARIABLE_STATE,
-                     .layout = LAYOUT_KEYS};
-    variable values = keys;
-    values.layout = LAYOUT_ROWS;
-    const int64_t cached = variable_elements(&keys);
+static void check_pieces(backend *b, int ring, int window, int sinks, uint64_t seed) {
+    variable keys[2], values[2];
+    const variable state = {.name = "keys",
+                            .rank = 4,
+                            .dim = {SLOTS, ring, G, D},
+                            .kind = VARIABLE_STATE,
+                            .layout = LAYOUT_KEYS};
+    const int64_t cached = SLOTS * 224 * G * D; /* of the largest state */
     float *q = graph_run_floats(T * H * D, 1), *k = graph_run_floats(T * G * D, 2);
     float *v = graph_run_floats(T * G * D, 3), *nan = graph_run_floats(cached, 4);
     for (int64_t i = 0; i < cached; i++) {
         nan[i] = NAN;
     }
-    graph_run_variable(b, &keys, nan);
-    graph_run_variable(b, &values, nan);
+    for (int i = 0; i < 2; i++) {
+        keys[i] = state;
+        keys[i].dim[1] = i ? 64 : ring;
+        values[i] = keys[i];
+        values[i].layout = LAYOUT_ROWS;
+        graph_run_variable(b, &keys[i], nan);
+        graph_run_variable(b, &values[i], nan);
+    }
     step steps[COUNT(chunk_rows)];
     for (int i = 0; i < COUNT(chunk_rows); i++) {
-        step_open(&steps[i], b, &keys, &values, chunk_rows[i]);
+        step_open(&steps[i], b, keys, values, chunk_rows[i], sinks);
     }
-    float *whole = attention_whole(b, q, k, v, window);
+    float *whole = attention_whole(b, q, k, v, window, sinks);
     float *pieces = support_alloc(T * H * D, sizeof *pieces);
     for (int pos = 0; pos < T;) {
         const int64_t i = support_integer(&seed, 0, COUNT(chunk_rows) - 1);
@@ -143,8 +158,10 @@ static void check_pieces(backend *b, int ring, int window, uint64_t seed) {
     for (int i = 0; i < COUNT(chunk_rows); i++) {
         step_close(&steps[i]);
     }
-    backend_release(b, &keys);
-    backend_release(b, &values);
+    for (int i = 0; i < 2; i++) {
+        backend_release(b, &keys[i]);
+        backend_release(b, &values[i]);
+    }
     free(q);
     free(k);
     free(v);
@@ -157,12 +174,16 @@ static void attention_in_pieces_equals_whole(void **state) {
     (void)state;
     for (int isa = 0; isa < CPU_ISAS; isa++) {
         backend *b = open_backend(isa);
-        check_pieces(b, 224, T, 1);  /* everything is kept */
-        check_pieces(b, 224, 50, 2); /* a window, nothing wraps */
-        check_pieces(b, 64, 32, 3);  /* wraps around */
-        check_pieces(b, 64, 45, 4);
-        check_pieces(b, 96, 96, 5); /* the ring is full: only single rows fit */
-        check_pieces(b, 32, 1, 6);  /* a row sees itself */
+        check_pieces(b, 224, T, 0, 1);  /* everything is kept */
+        check_pieces(b, 224, 50, 0, 2); /* a window, nothing wraps */
+        check_pieces(b, 64, 32, 0, 3);  /* wraps around */
+        check_pieces(b, 64, 45, 0, 4);
+        check_pieces(b, 96, 96, 0, 5); /* the ring is full: only single rows fit */
+        check_pieces(b, 32, 1, 0, 6);  /* a row sees itself */
+        check_pieces(b, 224, T, 3, 7); /* sinks that are seen anyway */
+        check_pieces(b, 64, 32, 1, 8);
+        check_pieces(b, 64, 45, 50, 9); /* more than a window */
+        check_pieces(b, 32, 1, 32, 10);
         backend_destroy(&b);
     }
 }
@@ -231,13 +252,15 @@ static void cached_lanes_do_not_hang_on_each_other(void **state) {
 
 /* --- what a row does not see --- */
 
-/* NaN in every key and value before `first`, and in every later row: rows of a segment are the same
- * as without the rest. */
+/* NaN in every key and value before `first` but the sinks, and in every later row: rows of a
+ * segment are the same as without the rest. */
 static void attention_does_not_see_past_its_range(void **state) {
     (void)state;
     enum { CUT = 45, END = 130 };
-    for (int isa = 0; isa < CPU_ISAS; isa++) {
-        backend *b = open_backend(isa);
+    static const int sinks_of[] = {0, 5, 40};
+    for (int i = 0; i < 3 * CPU_ISAS; i++) {
+        const int sinks = sinks_of[i % 3];
+        backend *b = open_backend(i / 3);
         float *data[3] = {graph_run_floats(T * H * D, 5), graph_run_floats(T * H * D, 6),
                           graph_run_floats(T * H * D, 7)};
         float *y[2];
@@ -245,11 +268,11 @@ static void attention_does_not_see_past_its_range(void **state) {
             graph *g = graph_run_new();
             int32_t first[T];
             tensor *in[3];
-            for (int i = 0; i < 3; i++) {
-                in[i] = graph_input(g, "x", DTYPE_F32, SHAPE(1, T, H, D));
+            for (int k = 0; k < 3; k++) {
+                in[k] = graph_input(g, "x", DTYPE_F32, SHAPE(1, T, H, D));
                 for (int e = 0; poisoned && e < T * H * D; e++) {
                     const int t = e / (H * D);
-                    data[i][e] = t >= CUT && t < END ? data[i][e] : NAN;
+                    data[k][e] = t < sinks || (t >= CUT && t < END) ? data[k][e] : NAN;
                 }
             }
             for (int t = 0; t < T; t++) {
@@ -257,6 +280,7 @@ static void attention_does_not_see_past_its_range(void **state) {
             }
             tensor *tf = graph_input(g, "first", DTYPE_I32, SHAPE(1, T));
             tensor *o = graph_output(g, attention(g, NULL, in[0], in[1], in[2], tf, 0.2f));
+            attention_sinks(g, o, sinks, NULL, NULL);
             const feed feeds[] = {
                 {in[0], data[0]}, {in[1], data[1]}, {in[2], data[2]}, {tf, first}};
             y[poisoned] = graph_run_once(b, g, o, 4, feeds);
@@ -264,8 +288,8 @@ static void attention_does_not_see_past_its_range(void **state) {
         }
         graph_run_assert_same(y[0] + CUT * H * D, y[1] + CUT * H * D, (END - CUT) * H * D,
                               "segment");
-        for (int i = 0; i < 3; i++) {
-            free(data[i]);
+        for (int k = 0; k < 3; k++) {
+            free(data[k]);
         }
         free(y[0]);
         free(y[1]);
@@ -277,8 +301,10 @@ static void attention_does_not_see_past_its_range(void **state) {
 static void attention_grad_does_not_see_past_its_range(void **state) {
     (void)state;
     enum { CUT = 45 };
-    for (int isa = 0; isa < CPU_ISAS; isa++) {
-        backend *b = open_backend(isa);
+    static const int sinks_of[] = {0, 5, 40};
+    for (int run = 0; run < 3 * CPU_ISAS; run++) {
+        const int sinks = sinks_of[run % 3];
+        backend *b = open_backend(run / 3);
         float *data[6], *y[2][3];
         for (int i = 0; i < 6; i++) {
             data[i] = graph_run_floats(T * H * D, 10 + (uint64_t)i);
@@ -291,7 +317,7 @@ static void attention_grad_does_not_see_past_its_range(void **state) {
                 const int width = i == 4 ? H : H * D; /* lse */
                 in[i] = i == 4 ? graph_input(g, "lse", DTYPE_F32, SHAPE(1, T, H))
                                : graph_input(g, "x", DTYPE_F32, SHAPE(1, T, H, D));
-                for (int e = 0; poisoned && e < CUT * width; e++) {
+                for (int e = sinks * width; poisoned && e < CUT * width; e++) {
                     data[i][e] = NAN;
                 }
             }
@@ -301,6 +327,7 @@ static void attention_grad_does_not_see_past_its_range(void **state) {
             tensor *tf = graph_input(g, "first", DTYPE_I32, SHAPE(1, T));
             attention_grad(g, &d[0], &d[1], &d[2], in[0], in[1], in[2], tf, in[3], in[4], in[5],
                            0.2f);
+            attention_sinks(g, d[0], sinks, NULL, NULL);
             feed feeds[7] = {{tf, first}};
             for (int i = 0; i < 6; i++) {
                 feeds[1 + i] = (feed){in[i], data[i]};

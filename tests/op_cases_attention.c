@@ -17,21 +17,40 @@ static const int64_t shapes[][5] = {{1, 1, 1, 1, 1},   {2, 2, 2, 1, 8},    {1, 1
                                     {1, 3, 40, 1, 8},  {1, 40, 2, 1, 130}, {1, 300, 1, 1, 16}};
 
 /* The first key of each row: the start, a window, segments of 20, only itself, the tiles' edges,
- * any one. The last variants see all and any, with linear biases. */
+ * any one; all and any with linear biases. The last see sinks beside a window, any one with biases,
+ * segments and only itself. */
 static tensor *first_keys(op_case *c, int variant, int64_t B, int64_t T) {
     tensor *first = case_integers(c, 0, 0, SHAPE(B, T));
     for (int64_t i = 0; i < B * T; i++) {
         const int32_t t = (int32_t)(i % T);
-        const int32_t choice[] = {0,           t < 37 ? 0 : t - 37,
-                                  t / 20 * 20, t,
-                                  t / 32 * 32, (int32_t)support_integer(&c->random, 0, t),
-                                  0,           (int32_t)support_integer(&c->random, 0, t)};
+        const int32_t choice[] = {0,
+                                  t < 37 ? 0 : t - 37,
+                                  t / 20 * 20,
+                                  t,
+                                  t / 32 * 32,
+                                  (int32_t)support_integer(&c->random, 0, t),
+                                  0,
+                                  (int32_t)support_integer(&c->random, 0, t),
+                                  t < 9 ? 0 : t - 9,
+                                  (int32_t)support_integer(&c->random, 0, t),
+                                  t / 20 * 20,
+                                  t};
         case_values(c)[i] = choice[variant];
     }
     return first;
 }
-#define FIRST_VARIANTS 8
-#define FIRST_SLOPES 6
+#define FIRST_VARIANTS 12
+static const int with_slopes[FIRST_VARIANTS] = {[6] = 1, [7] = 1, [9] = 1};
+static const int with_sinks[FIRST_VARIANTS] = {[8] = 5, [9] = 33, [10] = 20, [11] = 64};
+
+static void mark(op_case *c, tensor *o, int variant) {
+    if (with_slopes[variant]) {
+        attention_slopes(c->graph, o);
+    }
+    if (with_sinks[variant]) {
+        attention_sinks(c->graph, o, with_sinks[variant], NULL, NULL);
+    }
+}
 
 static tensor *heads(op_case *c, int64_t B, int64_t T, int64_t H, int64_t D) {
     return case_input(c, -2, 2, SHAPE(B, T, H, D));
@@ -47,7 +66,8 @@ static void build_attention(op_case *c, int index) {
     c->bound = 8 * (sqrt((double)D) + 2) + 4 * sqrt((double)T);
     c->unit = 1;
     tensor *o = attention(c->graph, &lse, q, k, v, first, scale);
-    case_output(c, variant >= FIRST_SLOPES ? attention_slopes(c->graph, o) : o);
+    mark(c, o, variant);
+    case_output(c, o);
     case_output(c, lse);
 }
 const op_row test_op_attention = {FIRST_VARIANTS * COUNT(shapes), build_attention};
@@ -62,9 +82,7 @@ static void build_attention_grad(op_case *c, int index) {
     tensor *d_o = case_input(c, -1, 1, SHAPE(B, T, H, D));
     tensor *d[3] = {NULL};
     attention_grad(c->graph, &d[0], &d[1], &d[2], q, k, v, first, o, lse, d_o, 1 / sqrtf((float)D));
-    if (variant >= FIRST_SLOPES) {
-        attention_slopes(c->graph, d[0]);
-    }
+    mark(c, d[0], variant);
     c->bound = 16 * (sqrt((double)D) + 2) + 4 * sqrt((double)(T * H / G));
     c->unit = 1;
     for (int i = 0; i < 3; i++) {
@@ -85,11 +103,18 @@ static const int64_t caches[][7] = {{1, 32, 1, 1, 1, 1, 1},    {3, 32, 2, 1, 2, 
 static void build_attention_cached(op_case *c, int index) {
     const int slopes = case_pick(&index, 2), variant = case_pick(&index, 5);
     const int64_t *s = caches[case_pick(&index, COUNT(caches))];
+    static const int64_t sinks_of[] = {1, 5, 32, 33, 70};
+    const int64_t sinks = case_pick(&index, 2) ? sinks_of[variant] : 0;
+    const int64_t kept = (sinks + 31) / 32 * 32;
     const int64_t S = s[0], R = s[1], B = s[2], T = s[3], H = s[4], G = s[5], D = s[6];
     static const int64_t base[] = {0, 13, 0, 100000, 5};
     tensor *q = heads(c, B, T, H, D);
     tensor *keys = case_state(c, LAYOUT_KEYS, -2, 2, SHAPE(S, R, G, D));
     tensor *values = case_state(c, LAYOUT_ROWS, -2, 2, SHAPE(S, R, G, D));
+    tensor *sink[2] = {NULL, NULL};
+    for (int i = 0; i < 2 && sinks; i++) {
+        sink[i] = case_state(c, i ? LAYOUT_ROWS : LAYOUT_KEYS, -2, 2, SHAPE(S, kept, G, D));
+    }
     int32_t pos_of[8], count_of[8];
     tensor *slot = case_integers(c, 0, 0, SHAPE(B));
     for (int64_t b = 0; b < B; b++) {
@@ -116,6 +141,9 @@ static void build_attention_cached(op_case *c, int index) {
     c->unit = 1;
     const float scale = 1 / sqrtf((float)D);
     tensor *o = attention_cached(c->graph, q, keys, values, slot, pos, count, first, scale);
+    if (sinks) {
+        attention_sinks(c->graph, o, sinks, sink[0], sink[1]);
+    }
     case_output(c, slopes ? attention_slopes(c->graph, o) : o);
 }
-const op_row test_op_attention_cached = {2 * 5 * COUNT(caches), build_attention_cached};
+const op_row test_op_attention_cached = {2 * 5 * 2 * COUNT(caches), build_attention_cached};

@@ -140,6 +140,7 @@ static void build_store(op_case *c, int index) {
                   {4, 96, 3, 17, 3, 16, LAYOUT_KEYS}, {5, 32, 4, 32, 1, 65, LAYOUT_KEYS},
                   {2, 32, 1, 31, 4, 1, LAYOUT_KEYS},  {16, 128, 16, 64, 4, 64, LAYOUT_KEYS}};
     const int variant = case_pick(&index, 4), k = case_pick(&index, COUNT(shapes));
+    const int first = case_pick(&index, 2);
     const int64_t S = shapes[k].S, R = shapes[k].R, B = shapes[k].B, T = shapes[k].T;
     const int64_t G = shapes[k].G, D = shapes[k].D;
     tensor *state = G ? case_state(c, shapes[k].layout, -1, 1, SHAPE(S, R, G, D))
@@ -156,9 +157,9 @@ static void build_store(op_case *c, int index) {
                                  : case_integers(c, 100000, 100000 + (int32_t)(2 * R), SHAPE(B));
     tensor *count = case_integers(c, variant == 1 ? 0 : (int32_t)T, (int32_t)T, SHAPE(B));
     c->bound = 0; /* copies */
-    case_output(c, store(c->graph, state, x, slot, pos, count));
+    case_output(c, (first ? store_first : store)(c->graph, state, x, slot, pos, count));
 }
-const op_row test_op_store = {4 * 10, build_store};
+const op_row test_op_store = {4 * 10 * 2, build_store};
 
 static const int64_t vocabularies[] = {2, 15, 16, 17, 255, 256, 257, 300};
 static const int64_t loss_rows[] = {1, 5, 33, 130};

@@ -202,30 +202,43 @@ static float slope_of(int64_t h, int64_t H) {
                  : slope_of(2 * (h - n), 2 * n);
 }
 
-/* One row of attention by the comment in graph.h; row j of keys at k + j * stride. */
-static void attend(float *o, float *lse, const float *q, const float *k, const float *v,
-                   int64_t stride, int64_t D, int64_t first, int64_t t, float scale, float slope) {
-    float max = -INFINITY, sum = 0;
-    memset(o, 0, (size_t)D * sizeof *o);
-    for (int64_t tile = first / 32; tile <= t / 32; tile++) {
+/* What rows of attention are computed from; row j of keys at k + j * stride. */
+typedef struct keys_of {
+    const float *k, *v;
+    int64_t stride, D, sinks;
+    float scale, slope;
+} keys_of;
+
+static float score_of(const keys_of *s, const float *q, int64_t j, int64_t t) {
+    float sum = 0;
+    for (int64_t d = 0; d < s->D; d++) {
+        sum = fmaf(q[d], s->k[j * s->stride + d], sum);
+    }
+    sum *= s->scale;
+    if (s->slope > 0) {
+        sum -= s->slope * (float)(t - j);
+    }
+    return sum;
+}
+
+/* Keys first <= j <= last of row t, by the comment in graph.h: adds to o, max and sum. */
+static void attend_range(float *o, float *highest, float *total, const keys_of *s, const float *q,
+                         const int64_t range[2], int64_t t) {
+    const int64_t first = range[0], last = range[1], D = s->D, stride = s->stride;
+    const float *v = s->v;
+    float max = *highest, sum = *total;
+    for (int64_t tile = first / 32; first <= last && tile <= last / 32; tile++) {
         float p[32] = {0}, lane[16], higher = max;
         for (int64_t j = tile * 32; j < tile * 32 + 32; j++) {
-            if (j < first || j > t) {
+            if (j < first || j > last) {
                 continue;
             }
-            float s = 0;
-            for (int64_t d = 0; d < D; d++) {
-                s = fmaf(q[d], k[j * stride + d], s);
-            }
-            p[j % 32] = s * scale;
-            if (slope > 0) {
-                p[j % 32] -= slope * (float)(t - j);
-            }
+            p[j % 32] = score_of(s, q, j, t);
             higher = p[j % 32] > higher ? p[j % 32] : higher;
         }
         const float decay = max == -INFINITY ? 0 : exact_exp(max - higher);
         for (int j = 0; j < 32; j++) {
-            const int seen = tile * 32 + j >= first && tile * 32 + j <= t;
+            const int seen = tile * 32 + j >= first && tile * 32 + j <= last;
             p[j] = seen ? exact_exp(p[j] - higher) : 0;
         }
         for (int j = 0; j < 16; j++) {
@@ -235,14 +248,26 @@ static void attend(float *o, float *lse, const float *q, const float *k, const f
         for (int64_t d = 0; d < D; d++) {
             o[d] *= decay;
             for (int64_t j = tile * 32; j < tile * 32 + 32; j++) {
-                if (j >= first && j <= t) {
+                if (j >= first && j <= last) {
                     o[d] = fmaf(p[j % 32], v[j * stride + d], o[d]);
                 }
             }
         }
         max = higher;
     }
-    for (int64_t d = 0; d < D; d++) {
+    *highest = max;
+    *total = sum;
+}
+
+/* Sinks below first, then keys from first on. */
+static void attend(float *o, float *lse, const keys_of *s, const float *q, int64_t first,
+                   int64_t t) {
+    float max = -INFINITY, sum = 0;
+    const int64_t sinks = s->sinks < first ? s->sinks : first;
+    memset(o, 0, (size_t)s->D * sizeof *o);
+    attend_range(o, &max, &sum, s, q, (int64_t[]){0, sinks - 1}, t);
+    attend_range(o, &max, &sum, s, q, (int64_t[]){first, t}, t);
+    for (int64_t d = 0; d < s->D; d++) {
         o[d] /= sum;
     }
     *lse = max + exact_log(sum);
@@ -257,10 +282,14 @@ static void expect_attention(const op_case *c, float *expected, int which) {
         const int64_t h = i % H, t = i / H % T, b = i / H / T;
         const int64_t head = b * T * G * D + h / (H / G) * D;
         const op_params *params = &c->output[0]->producer->params;
-        attend(o, &lse, (const float *)c->source[0].data + i * D,
-               (const float *)c->source[1].data + head, (const float *)c->source[2].data + head,
-               G * D, D, first[b * T + t], t, params->attention.scale,
-               params->attention.slopes ? slope_of(h, H) : 0.0f);
+        const keys_of keys = {.k = (const float *)c->source[1].data + head,
+                              .v = (const float *)c->source[2].data + head,
+                              .stride = G * D,
+                              .D = D,
+                              .sinks = params->attention.sinks,
+                              .scale = params->attention.scale,
+                              .slope = params->attention.slopes ? slope_of(h, H) : 0.0f};
+        attend(o, &lse, &keys, (const float *)c->source[0].data + i * D, first[b * T + t], t);
         if (which == 0) {
             memcpy(expected + i * D, o, (size_t)D * sizeof *o);
         } else {
@@ -278,6 +307,64 @@ static void attention_walks_tiles_of_32(void **state) {
     }
 }
 
+/* dq, dk and dv of all heads: each a chain over what is seen, ascending. Sources are q, k, v,
+ * first, o, lse and do. */
+static void expect_attention_grad(const op_case *c, float *expected, int which) {
+    const tensor *q = c->source[0].tensor, *k = c->source[1].tensor;
+    const int64_t B = q->dim[0], T = q->dim[1], H = q->dim[2], D = q->dim[3], G = k->dim[2];
+    const op_params *params = &c->output[0]->producer->params;
+    const float scale = params->attention.scale;
+    memset(expected, 0, (size_t)(B * T * (which == 0 ? H : G) * D) * sizeof *expected);
+    for (int64_t i = 0; i < B * T * H; i++) { /* t ascending, and heads in it */
+        const int64_t h = i % H, t = i / H % T, b = i / H / T;
+        const int64_t head = b * T * G * D + h / (H / G) * D,
+                      first = ((int32_t *)c->source[3].data)[b * T + t];
+        const keys_of keys = {.k = (const float *)c->source[1].data + head,
+                              .v = (const float *)c->source[2].data + head,
+                              .stride = G * D,
+                              .D = D,
+                              .scale = scale,
+                              .slope = params->attention.slopes ? slope_of(h, H) : 0.0f};
+        const float *row = (const float *)c->source[0].data + i * D;
+        const float *o = (const float *)c->source[4].data + i * D;
+        const float *d_o = (const float *)c->source[6].data + i * D;
+        float lane[16] = {0};
+        for (int64_t d = 0; d < D; d++) {
+            lane[d % 16] = fmaf(d_o[d], o[d], lane[d % 16]);
+        }
+        const float delta = tree(lane);
+        for (int64_t j = 0; j <= t; j++) {
+            if (j >= params->attention.sinks && j < first) {
+                continue;
+            }
+            const float p = exact_exp(score_of(&keys, row, j, t) - ((float *)c->source[5].data)[i]);
+            float dp = 0;
+            for (int64_t d = 0; d < D; d++) {
+                dp = fmaf(d_o[d], keys.v[j * keys.stride + d], dp);
+            }
+            const float ds = p * (dp - delta);
+            for (int64_t d = 0; d < D; d++) {
+                float *y = expected + (which == 0 ? i * D : head + j * keys.stride) + d;
+                *y = which == 0   ? fmaf(ds, keys.k[j * keys.stride + d], *y)
+                     : which == 1 ? fmaf(ds, row[d], *y)
+                                  : fmaf(p, d_o[d], *y);
+            }
+        }
+    }
+    for (int64_t i = 0; i < B * T * (which == 0 ? H : G) * D && which < 2; i++) {
+        expected[i] *= scale;
+    }
+}
+
+static void attention_grad_chains_ascend(void **state) {
+    (void)state;
+    for (int i = 0; i < test_op_attention_grad.n_cases; i++) {
+        for (int which = 0; which < 3; which++) {
+            check_order("attention_grad", &test_op_attention_grad, i, which, expect_attention_grad);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul_is_one_chain),
@@ -286,6 +373,7 @@ int main(void) {
         cmocka_unit_test(scatter_adds_rows_in_order),
         cmocka_unit_test(cross_entropy_sums_in_lanes),
         cmocka_unit_test(attention_walks_tiles_of_32),
+        cmocka_unit_test(attention_grad_chains_ascend),
     };
     return cmocka_run_group_tests_name("order of sums", tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static int64_t seen_by(const int32_t *first, int64_t t) {
 }
 
 int attention_near_reach(const cpu_call *c, const attention_shape *s, const int32_t *first) {
-    if (c->kernels->attention.near == NULL || s->repeat != 1 || c->node->params.attention.slopes)
+    if (c->kernels->attention.near == NULL || s->repeat != 1 || c->node->params.attention.slopes ||
+        c->node->params.attention.sinks)
         return 0;
     int64_t most = 1;
     for (int64_t b = 0; b < s->batch; b++, first += s->time)

@@ -16,6 +16,9 @@
 #define MAX_TILES 8
 #define SCORES (ATTENTION_ROWS * ATTENTION_TILE * 4)
 
+/* Distances from a tile to a row beyond this count as this: see attention_sinks in graph.h. */
+#define FAR (1 << 24)
+
 /* Keys [tiles][D][32] and values [32 tiles][.., D] of one lane and key head, a ring. */
 typedef struct source {
     const float *keys, *values;
@@ -23,13 +26,15 @@ typedef struct source {
     int64_t tiles;     /* of the ring */
 } source;
 
-/* Up to 32 rows of one key head. Row i sees keys base + begin[i] <= j < base + end[i]. */
+/* Up to 32 rows of one key head. Row i stands at base + own[i] and sees keys base + begin[i] <= j <
+ * base + end[i]: its sinks, then all others. */
 typedef struct block {
     const attention_kernels *kernels;
     int64_t d, pitch, base;
     float scale;
     float *q, *acc, *score; /* [32][pitch], [32][pitch], [SCORES] */
     int begin[ATTENTION_ROWS], end[ATTENTION_ROWS];
+    int64_t own[ATTENTION_ROWS];
     float max[ATTENTION_ROWS], sum[ATTENTION_ROWS];
     int has_slopes;
     float slope[ATTENTION_ROWS];
@@ -81,7 +86,8 @@ static void soften(block *w, int row, int rows, const tiles *t, float *decay) {
         for (int i = 0; i < rows; i++) {
             begin[i] = clip(t->begin[i] - first, ATTENTION_TILE);
             end[i] = clip(t->end[i] - first, ATTENTION_TILE);
-            distance[i] = (float)(w->end[row + i] - 1 - t->key - first); /* the row's own key */
+            const int64_t away = w->own[row + i] - t->key - first;
+            distance[i] = (float)(away < FAR ? away : FAR);
             decay[i] = 1.0f;
         }
         const attention_tile x = {.rows = rows,
@@ -156,8 +162,9 @@ static void add_rows(block *w, int row, int rows, const source *from) {
     }
 }
 
-/* Sets what row i sees: keys first <= j < last of `sees`, nothing where first >= last. */
-static void set_ranges(block *w, int rows, int64_t (*sees)[2]) {
+/* Sets what row i, which stands at `own`, sees: keys first <= j < last of `sees`, nothing where
+ * first >= last. */
+static void set_ranges(block *w, int rows, int64_t (*sees)[2], const int64_t *own) {
     int64_t least = INT64_MAX;
     for (int i = 0; i < rows; i++)
         if (sees[i][0] < sees[i][1] && sees[i][0] < least)
@@ -167,21 +174,39 @@ static void set_ranges(block *w, int rows, int64_t (*sees)[2]) {
         const int any = sees[i][0] < sees[i][1];
         w->begin[i] = any ? (int)(sees[i][0] - w->base) : 0;
         w->end[i] = any ? (int)(sees[i][1] - w->base) : 0;
+        w->own[i] = own[i] - w->base;
     }
 }
 
-/* acc, max and sum of the block's rows; q and the ranges are set. */
-static void block_run(block *w, int rows, const source *from) {
-    memset(w->acc, 0, (size_t)(rows * w->pitch) * sizeof(float));
-    for (int i = 0; i < rows; i++) {
-        w->max[i] = -INFINITY;
-        w->sum[i] = 0.0f;
-    }
+/* Adds what the rows see to their acc, max and sum. */
+static void add_ranges(block *w, int rows, const source *from) {
     for (int row = 0; row < rows;) {
         const int n = attention_run(w->begin + row, w->end + row, rows - row);
         add_rows(w, row, n, from);
         row += n;
     }
+}
+
+/* acc, max and sum of the block's rows, of which row i stands at own[i] and sees sees[i], and the
+ * sinks before that; q is set. Leaves the ranges without sinks. */
+static void block_run(block *w, int rows, int64_t (*sees)[2], const int64_t *own, int64_t sinks,
+                      const source *first, const source *from) {
+    memset(w->acc, 0, (size_t)(rows * w->pitch) * sizeof(float));
+    for (int i = 0; i < rows; i++) {
+        w->max[i] = -INFINITY;
+        w->sum[i] = 0.0f;
+    }
+    if (sinks > 0) {
+        int64_t before[ATTENTION_ROWS][2];
+        for (int i = 0; i < rows; i++) {
+            before[i][0] = 0;
+            before[i][1] = sees[i][0] >= sees[i][1] ? 0 : sees[i][0] < sinks ? sees[i][0] : sinks;
+        }
+        set_ranges(w, rows, before, own);
+        add_ranges(w, rows, first);
+    }
+    set_ranges(w, rows, sees, own);
+    add_ranges(w, rows, from);
 }
 
 /* Copies rows [n, n + rows) of q[B,T,H,D] into the block, and sets their slopes. */
@@ -292,18 +317,18 @@ static void attend(const cpu_call *c, const attention_shape *s, block *w, int64_
     const int64_t b = head / s->key_heads, g = head % s->key_heads;
     const int rows = block_rows(s, n);
     const int32_t *first = (const int32_t *)c->in[3] + b * s->time;
-    int64_t sees[ATTENTION_ROWS][2];
+    int64_t sees[ATTENTION_ROWS][2], own[ATTENTION_ROWS];
     for (int i = 0; i < rows; i++) {
         const int64_t t = (n + i) / s->repeat;
         sees[i][0] = first[t] > 0 ? first[t] : 0;
         sees[i][1] = t + 1;
+        own[i] = t;
     }
-    set_ranges(w, rows, sees);
     const float *keys = packed_head(c, s, head, lane);
     const source from = {
         .keys = keys, .values = keys + key_floats(s), .value_row = s->pitch, .tiles = s->tiles};
     load_q(w, s, c->in[0], b, g, n, rows);
-    block_run(w, rows, &from);
+    block_run(w, rows, sees, own, c->node->params.attention.sinks, &from, &from);
     save_o(w, s, c->out[0], c->out[1], b, g, n, rows);
 }
 
@@ -386,7 +411,8 @@ const cpu_op cpu_attention = {.n_phases = 2,
                               .run = attention_run_task,
                               .workspace = attention_workspace};
 
-/* --- attention_cached: inputs q, keys, values, slot, pos, count, first; output o */
+/* --- attention_cached: inputs q, keys, values, slot, pos, count, first, with sinks also their keys
+ * and values; output o */
 
 /* Positions change from run to run and tasks do not: half the ring stands for the reach. */
 static int cached_tasks(const cpu_call *c, int phase) {
@@ -403,30 +429,38 @@ static size_t cached_workspace(const node *n, int n_lanes) {
     return (size_t)n_lanes * scratch_floats(&s) * sizeof(float);
 }
 
+/* Of one lane and key head: keys at input `at`, values at the next. */
+static source cached_rows(const cpu_call *c, const attention_shape *s, int at, int64_t lane,
+                          int64_t g) {
+    const int64_t ring = c->node->input[at]->dim[1], width = s->key_heads * s->d;
+    return (source){.keys = (const float *)c->in[at] + (lane * s->key_heads + g) * ring * s->d,
+                    .values = (const float *)c->in[at + 1] + lane * ring * width + g * s->d,
+                    .value_row = width,
+                    .tiles = ring / ATTENTION_TILE};
+}
+
 static void attend_cached(const cpu_call *c, const attention_shape *s, block *w, int64_t b,
                           int64_t g, int64_t n) {
     const tensor *keys = c->node->input[1];
-    const int64_t slots = keys->dim[0], ring = keys->dim[1], width = s->key_heads * s->d;
+    const int64_t slots = keys->dim[0], ring = keys->dim[1];
     const int64_t slot = ((const int32_t *)c->in[3])[b], pos = ((const int32_t *)c->in[4])[b];
     const int64_t count =
         slot >= 0 && slot < slots && pos >= 0 ? ((const int32_t *)c->in[5])[b] : 0;
     const int32_t *first = (const int32_t *)c->in[6] + b * s->time;
     const int rows = block_rows(s, n);
-    int64_t sees[ATTENTION_ROWS][2];
+    int64_t sees[ATTENTION_ROWS][2], own[ATTENTION_ROWS];
     for (int i = 0; i < rows; i++) {
         const int64_t t = (n + i) / s->repeat, row = pos + t;
         const int64_t oldest = row - ring + 1 > 0 ? row - ring + 1 : 0;
         sees[i][0] = first[t] > oldest ? first[t] : oldest;
         sees[i][1] = t < count ? row + 1 : 0;
+        own[i] = row;
     }
-    set_ranges(w, rows, sees);
-    const int64_t lane = count > 0 ? slot : 0;
-    const source from = {.keys = (const float *)c->in[1] + (lane * s->key_heads + g) * ring * s->d,
-                         .values = (const float *)c->in[2] + lane * ring * width + g * s->d,
-                         .value_row = width,
-                         .tiles = ring / ATTENTION_TILE};
+    const int64_t lane = count > 0 ? slot : 0, sinks = c->node->params.attention.sinks;
+    const source from = cached_rows(c, s, 1, lane, g);
+    const source first_rows = sinks > 0 ? cached_rows(c, s, 7, lane, g) : from;
     load_q(w, s, c->in[0], b, g, n, rows);
-    block_run(w, rows, &from);
+    block_run(w, rows, sees, own, sinks, &first_rows, &from);
     save_o(w, s, c->out[0], NULL, b, g, n, rows);
 }
 

@@ -61,8 +61,9 @@ typedef struct pair {
     float *all_dq; /* of (b, g) where one task walks all pairs, else the block's */
     float *dq;     /* of the block */
     float slope[ROWS], distance[ROWS]; /* linear biases of the block and a tile */
-    float *dk, *dv;                    /* [32][pitch] each */
-    float *score, *dp;                 /* [64][32] */
+    uint32_t hidden[ROWS]; /* lanes of the tile between a row's sinks and the others it sees */
+    float *dk, *dv;        /* [32][pitch] each */
+    float *score, *dp;     /* [64][32] */
 } pair;
 
 static void pair_init(pair *w, const cpu_call *c, const attention_shape *s, int lane) {
@@ -192,6 +193,24 @@ static void set_slopes(pair *w, int64_t tile, int row, int rows, const int *begi
     w->kernels->gradient(&t);
 }
 
+/* Takes the lanes that are hidden from rows [row, row + rows) out of what they see of lanes lo <= l
+ * < hi: `seen` as from attention_seen, whose memory `bits` is. */
+static const uint64_t *hide(uint64_t *bits, const uint64_t *seen, const uint32_t *hidden, int rows,
+                            int lo, int hi) {
+    uint32_t any = 0;
+    for (int i = 0; i < rows; i++)
+        any |= hidden[i];
+    if (any == 0)
+        return seen;
+    for (int l = lo; l < hi; l++) {
+        if (seen == NULL)
+            bits[l - lo] = ~(uint64_t)0 >> (64 - rows);
+        for (int i = 0; i < rows; i++)
+            bits[l - lo] &= ~((uint64_t)(hidden[i] >> l & 1) << i);
+    }
+    return bits;
+}
+
 /* Rows [row, row + rows) of the block, which see about the same lanes of the tile. */
 static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin, const int *end,
                      int want) {
@@ -202,7 +221,8 @@ static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin,
     set_slopes(w, tile, row, rows, begin, end, lo, hi);
     const float *p = w->score + row * ATTENTION_TILE + lo;
     const float *ds = w->dp + row * ATTENTION_TILE + lo;
-    const uint64_t *seen = attention_seen(bits, begin, end, rows, lo, hi);
+    const uint64_t *seen =
+        hide(bits, attention_seen(bits, begin, end, rows, lo, hi), w->hidden + row, rows, lo, hi);
     if (want & WANT_DQ) {
         const attention_product x = {.m = rows,
                                      .n = (int)w->s.d,
@@ -220,7 +240,9 @@ static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin,
     }
     if (want & WANT_DKV) {
         for (int i = 0; i < rows && seen != NULL; i++) /* now the keys of each row */
-            bits[i] = (((uint64_t)1 << end[i]) - ((uint64_t)1 << begin[i])) >> lo;
+            bits[i] = ((((uint64_t)1 << end[i]) - ((uint64_t)1 << begin[i])) &
+                       ~(uint64_t)w->hidden[row + i]) >>
+                      lo;
         attention_product x = {.m = hi - lo,
                                .n = (int)w->s.d,
                                .k = rows,
@@ -241,16 +263,32 @@ static void add_rows(pair *w, int64_t tile, int row, int rows, const int *begin,
     }
 }
 
+/* Widens what a row sees of a tile, lanes *begin to *end, by its first n lanes. */
+static void add_sinks(int *begin, int *end, uint32_t *hidden, int64_t n) {
+    const int lanes = n > ATTENTION_TILE ? ATTENTION_TILE : (int)n;
+    if (n <= 0)
+        return;
+    if (*begin < *end)
+        *hidden = (uint32_t)(((uint64_t)1 << *begin) - ((uint64_t)1 << lanes));
+    else
+        *end = lanes;
+    *begin = 0;
+}
+
 /* The block and a tile. */
 static void add_pair(pair *w, int64_t tile, int want) {
     int begin[ROWS], end[ROWS];
-    const int64_t key = tile * ATTENTION_TILE;
+    const int64_t key = tile * ATTENTION_TILE, sinks = w->call->node->params.attention.sinks;
     for (int i = 0; i < w->rows; i++) {
         const int64_t t = w->s.repeat == 1 ? w->n + i : (w->n + i) / w->s.repeat;
         const int64_t lo = w->first[t] - key, hi = t + 1 - key;
         w->distance[i] = (float)(t - key);
         begin[i] = lo < 0 ? 0 : lo > ATTENTION_TILE ? ATTENTION_TILE : (int)lo;
         end[i] = hi < 0 ? 0 : hi > ATTENTION_TILE ? ATTENTION_TILE : (int)hi;
+        w->hidden[i] = 0;
+        if (key < sinks && w->first[t] <= t)
+            add_sinks(&begin[i], &end[i], &w->hidden[i],
+                      (w->first[t] < sinks ? w->first[t] : sinks) - key);
     }
     for (int row = 0; row < w->rows;) {
         const int n = attention_run(begin + row, end + row, w->rows - row);
@@ -279,7 +317,8 @@ static void run_tile(pair *w, int64_t tile, int want) {
     fetch_keys(w, w->call->out[1], tile * ATTENTION_TILE, ATTENTION_TILE);
     fetch_keys(w, w->call->out[2], tile * ATTENTION_TILE, ATTENTION_TILE);
     for (int64_t i = tile * ATTENTION_TILE * w->s.repeat / ROWS; i < blocks_of(&w->s); i++) {
-        if (block_least(w, i) >= (tile + 1) * ATTENTION_TILE)
+        if (block_least(w, i) >= (tile + 1) * ATTENTION_TILE &&
+            tile * ATTENTION_TILE >= w->call->node->params.attention.sinks)
             continue;
         set_block(w, i);
         w->dq = w->all_dq + (want & WANT_DQ ? w->n * w->s.pitch : 0);
@@ -293,9 +332,11 @@ static void run_block(pair *w, int64_t block) {
     w->dq = w->all_dq;
     memset(w->dq, 0, (size_t)(ROWS * w->s.pitch) * sizeof(float));
     const int64_t last = (w->n + w->rows - 1) / w->s.repeat;
-    for (int64_t tile = block_least(w, block) / ATTENTION_TILE; tile <= last / ATTENTION_TILE;
-         tile++)
-        add_pair(w, tile, WANT_DQ);
+    const int64_t least = block_least(w, block) / ATTENTION_TILE;
+    const int64_t sinks = w->call->node->params.attention.sinks;
+    for (int64_t tile = sinks > 0 ? 0 : least; tile <= last / ATTENTION_TILE; tile++)
+        if (tile >= least || tile * ATTENTION_TILE < sinks)
+            add_pair(w, tile, WANT_DQ);
     save_dq(w, w->dq, w->n, w->rows);
 }
 

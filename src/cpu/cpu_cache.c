@@ -66,13 +66,16 @@ static void store_run(const cpu_call *c, int phase, int task, int n_tasks, int l
     const int32_t *slot = c->in[2], *pos = c->in[3], *count = c->in[4];
     const variable *v = tensor_storage(state)->variable;
     const int packed = v != NULL && v->layout == LAYOUT_KEYS;
+    const int first = c->node->params.store.first;
     int64_t begin, end;
     cpu_range(x->dim[0] * rows, ATTENTION_TILE, task, n_tasks, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         const int64_t b = i / rows, t = i % rows;
         const int64_t n = count[b] < rows ? count[b] : rows;
         /* of rows that would fall on one another the last stays */
-        if (t >= n || t < n - ring || slot[b] < 0 || slot[b] >= slots || pos[b] < 0)
+        const int64_t before = first ? 0 : n - ring;
+        if (t >= n || t < before || slot[b] < 0 || slot[b] >= slots || pos[b] < 0 ||
+            (first && pos[b] + t >= ring))
             continue;
         const float *source = (const float *)c->in[1] + i * width;
         const int64_t at = (slot[b] * ring + (pos[b] + t) % ring) * width;

@@ -96,6 +96,8 @@ static void gradient_attention(graph *g, const node *n, tensor *const *dy) {
                    n->output[0], n->output[1], dy[0], n->params.attention.scale);
     if (n->params.attention.slopes)
         attention_slopes(g, dq);
+    if (n->params.attention.sinks)
+        attention_sinks(g, dq, n->params.attention.sinks, NULL, NULL);
     record_gradient(g, n->input[0], dq);
     record_gradient(g, n->input[1], dk);
     record_gradient(g, n->input[2], dv);

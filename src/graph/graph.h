@@ -155,6 +155,16 @@ tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tenso
  * the heads past it every second slope of 2n heads. Slopes are not learned. Returns o. */
 tensor *attention_slopes(graph *g, tensor *o);
 
+/* Marks the result of attention, attention_grad or attention_cached: attention sinks (Xiao et al.
+ * 2023). A row that sees keys from first on also sees keys j < min(sinks, first), in tiles of 32
+ * aligned to j, which come before the tiles from first on: a tile that holds keys of both is walked
+ * twice. In the gradient chains ascend over all that is seen. Of attention_cached, keys (layout
+ * KEYS) and values [S,R',G,D] hold the first rows of each slot, row j at j, sinks <= R' (a multiple
+ * of 32): store_first writes them, before o is recorded; elsewhere they are NULL. In a cache the
+ * distance from a tile of sinks to a row, which linear biases take, counts as 2^24 beyond that.
+ * Returns o. */
+tensor *attention_sinks(graph *g, tensor *o, int64_t sinks, tensor *keys, tensor *values);
+
 /* dq, dk, dv of attention: with p_tj = exp(s_tj - lse_t), delta_t = sum_d do_td o_td (16-lane
  * tree), ds_tj = p_tj (do_t . v_j - delta_t): dq_t = scale sum_j ds_tj k_j (j ascending), dk_j =
  * scale sum_t ds_tj q_t, dv_j = sum_t p_tj do_t (t ascending; with H > G the heads of a group
@@ -174,6 +184,9 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
  * of slot[b]. Returns the state as it is afterwards (a view: pass it on, so that readers come
  * later). */
 tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
+
+/* Store, of the rows pos[b]+t < R only: the state keeps the first rows and is no ring. */
+tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
 
 /* nll[..] = -log softmax(logits[..,V])[target[..]] in nats; 0 where target < 0. log sum exp with
  * the maximum subtracted, sum by 16 lanes (element i in lane i mod 16) and the tree. */

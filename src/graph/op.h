@@ -107,6 +107,9 @@ typedef union op_params {
         int32_t inverse;
     } shift;
     struct {
+        int32_t first; /* no ring: see store_first */
+    } store;
+    struct {
         uint32_t threshold; /* in 2^-24: an element goes where its draw is below */
         float scale;        /* of those that stay */
         uint32_t site, first_low, first_high;
@@ -114,6 +117,7 @@ typedef union op_params {
     struct {
         float scale;
         int32_t slopes; /* linear biases by head: see attention_slopes */
+        int32_t sinks;  /* first rows that all rows see: see attention_sinks */
     } attention;
     struct {
         int32_t kind; /* factor_kind */
@@ -128,7 +132,7 @@ typedef union op_params {
     } descend;
 } op_params;
 
-#define NODE_MAX_INPUTS 8
+#define NODE_MAX_INPUTS 9
 #define NODE_MAX_OUTPUTS 3
 
 /* One recorded call. Absent optional inputs are NULL. */

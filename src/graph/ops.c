@@ -276,15 +276,20 @@ tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tenso
     return o;
 }
 
+/* False when recording has failed already. */
+static int is_attention(graph *g, const tensor *o, const char *what) {
+    if (!o ||
+        (o->producer && (o->producer->op == OP_ATTENTION || o->producer->op == OP_ATTENTION_GRAD ||
+                         o->producer->op == OP_ATTENTION_CACHED)))
+        return o != NULL;
+    error_set(&g->error, OCTET_ERROR, "%s: \"%s\" is no result of attention", what,
+              o->producer ? op_name(o->producer->op) : "input");
+    return 0;
+}
+
 tensor *attention_slopes(graph *g, tensor *o) {
-    if (!o)
+    if (!is_attention(g, o, "attention_slopes"))
         return NULL;
-    if (!o->producer || (o->producer->op != OP_ATTENTION && o->producer->op != OP_ATTENTION_GRAD &&
-                         o->producer->op != OP_ATTENTION_CACHED)) {
-        error_set(&g->error, OCTET_ERROR, "attention_slopes: \"%s\" is no result of attention",
-                  o->producer ? op_name(o->producer->op) : "input");
-        return NULL;
-    }
     o->producer->params.attention.slopes = 1;
     return o;
 }
@@ -327,6 +332,49 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
     tensor *inputs[] = {q, keys, values, slot, pos, count, first};
     op_params params = {.attention = {.scale = scale}};
     return record_like(g, OP_ATTENTION_CACHED, 7, inputs, q, params);
+}
+
+/* Keys and values of sinks go with those of the cache that o was read from, and are older than o.
+ */
+static int are_first_rows(const tensor *o, int64_t sinks, const tensor *keys,
+                          const tensor *values) {
+    const node *n = o->producer;
+    const tensor *ring = n->input[1];
+    if (!keys || !values || !is_state(keys, LAYOUT_KEYS) || !is_state(values, LAYOUT_ROWS))
+        return 0;
+    return tensor_same_shape(keys, values) && keys->rank == 4 && keys->dim[0] == ring->dim[0] &&
+           keys->dim[2] == ring->dim[2] && keys->dim[3] == ring->dim[3] && keys->dim[1] % 32 == 0 &&
+           keys->dim[1] >= sinks && (!keys->producer || keys->producer->id < n->id) &&
+           (!values->producer || values->producer->id < n->id);
+}
+
+tensor *attention_sinks(graph *g, tensor *o, int64_t sinks, tensor *keys, tensor *values) {
+    if (!is_attention(g, o, "attention_sinks"))
+        return NULL;
+    node *n = o->producer;
+    int cached = n->op == OP_ATTENTION_CACHED;
+    if (sinks < 0 || sinks > INT32_MAX || (!cached && (keys || values)) ||
+        (cached && !are_first_rows(o, sinks, keys, values))) {
+        error_set(&g->error, OCTET_ERROR,
+                  "attention_sinks: %lld sinks of %s: 0 to 2^31 - 1 are possible, in a cache with "
+                  "older keys, values[S,R,G,D] of S, G, D as there, R a multiple of 32, not below",
+                  (long long)sinks, op_name(n->op));
+        return NULL;
+    }
+    n->params.attention.sinks = (int32_t)sinks;
+    if (cached) {
+        n->input[7] = keys;
+        n->input[8] = values;
+        n->n_inputs = 9;
+    }
+    return o;
+}
+
+tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count) {
+    tensor *stored = store(g, state, x, slot, pos, count);
+    if (stored)
+        stored->producer->params.store.first = 1;
+    return stored;
 }
 
 tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count) {

@@ -61,7 +61,9 @@ void ref_rope(const ref_call *c) {
     }
 }
 
-/* state[S,R,...], x[B,T,...], slot[B], pos[B], count[B]; in place. */
+/* state[S,R,...], x[B,T,...], slot[B], pos[B], count[B]; in place. Of store_first rows below R
+ * only.
+ */
 void ref_store(const ref_call *c) {
     const tensor *state = c->node->input[0], *x = c->node->input[1];
     const int64_t R = state->dim[1], B = x->dim[0], T = x->dim[1];
@@ -69,6 +71,9 @@ void ref_store(const ref_call *c) {
     for (int64_t b = 0; b < B; b++) {
         const int64_t slot = (int64_t)c->in[2][b], pos = (int64_t)c->in[3][b];
         for (int64_t t = 0; t < T && t < (int64_t)c->in[4][b]; t++) {
+            if (c->node->params.store.first && pos + t >= R) {
+                break;
+            }
             double *row = c->out[0] + (slot * R + (pos + t) % R) * width;
             for (int64_t i = 0; i < width; i++) {
                 row[i] = c->in[1][(b * T + t) * width + i];
