@@ -55,7 +55,7 @@ static void defaults_are_those_documented(void **state) {
     assert_true(l->qk_norm && l->zero_init && l->cross_patch == 0 && !l->conv_encoder);
     assert_true(l->ngrams == 0 && l->ngram_rows == 16384 && l->ngram_width == 32);
     assert_true(l->window.n == 1 && l->window.value[0] == 0);
-    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 0);
+    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 0 && l->sinks == 0);
     assert_true(l->mixer.n == 1 && l->mixer.value[0] == 0);
     assert_true(!l->x0_mix && !l->value_residual && !l->token_shift && l->dropout == 0);
     assert_int_equal(c.level[1].patch, 1);
@@ -125,7 +125,7 @@ static const char *const EVERY_KEY =
     "\"softcap\": 15.5, \"init_scale\": 0.3, \"levels\": [{\"dim\": 24, \"layers\": 3, \"heads\": "
     "4,"
     "\"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"window\": [9, 0], \"block_local\": 5, "
-    "\"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
+    "\"sinks\": 6, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", "
     "\"norm\": \"layer\", \"bias\": true, \"positions\": \"learned\", \"rope_base\": 12345.678, "
     "\"rope_scale\": 2.5, \"qk_norm\": false, \"zero_init\": false, \"ngrams\": [2, 4, 8], "
     "\"ngram_rows\": 99, \"ngram_width\": 7, \"conv_encoder\": true, "
@@ -149,7 +149,7 @@ static void every_key_is_read_and_written(void **state) {
     assert_true(l->norm == CONFIG_NORM_LAYER && l->positions == POSITIONS_LEARNED);
     assert_true(l->rope_base == 12345.678 && l->rope_scale == 2.5 && !l->qk_norm && !l->zero_init);
     assert_true(l->window.n == 2 && l->window.value[0] == 9 && l->window.value[1] == 0);
-    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 5);
+    assert_true(l->block_local.n == 1 && l->block_local.value[0] == 5 && l->sinks == 6);
     assert_true(l->cross_patch == 0 && c.level[1].cross_patch == 2 && l->conv_encoder);
     assert_true(l->ngrams == (1 << 2 | 1 << 4 | 1 << 8));
     assert_true(l->ngram_rows == 99 && l->ngram_width == 7);
@@ -307,7 +307,8 @@ static void identity_is_this_text(void **state) {
         "{\"context\": 48, \"keep\": 12, \"vocabulary\": 300, \"tied_head\": false, \"zero_pad\": "
         "true, \"softcap\": 15.5, \"init_scale\": 0.3, \"levels\": [{\"dim\": 24, \"layers\": 3, "
         "\"heads\": 4, \"kv_heads\": 2, \"head_size\": 10, \"patch\": 3, \"window\": [9, 0], "
-        "\"block_local\": 5, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", \"norm\": \"layer\", "
+        "\"block_local\": 5, \"sinks\": 6, \"mlp_width\": 7, \"mlp\": \"gelu-tanh\", \"norm\": "
+        "\"layer\", "
         "\"bias\": "
         "true, \"positions\": \"learned\", \"rope_base\": 12345.678, \"rope_scale\": 2.5, "
         "\"qk_norm\": false, \"zero_init\": false, \"ngrams\": [2, 4, 8], \"ngram_rows\": 99, "
@@ -372,6 +373,7 @@ static const struct {
     {1, "cross_patch", "1"},
     {0, "window", "4"},
     {0, "block_local", "4"},
+    {0, "sinks", "2"},
     {0, "mlp_width", "63"},
     {0, "mlp", "\"relu\""},
     {0, "norm", "\"layer\""},
@@ -641,6 +643,13 @@ static const bad_text BAD_SIZES[] = {
      "{\"context\": 64, \"endless\": true, \"levels\": [{\"dim\": 8, \"layers\": 2, \"heads\": 1, "
      "\"window\": 4, \"positions\": \"learned\"}]}",
      "endless: levels[0].positions is \"learned\": a table has an end"},
+    {OUTER, "+\"sinks\": 4",
+     "levels[0].sinks: 4 is given, but without a window or block_local all rows see the first "
+     "ones"},
+    {OUTER, "+\"sinks\": 1025, \"window\": 4", "levels[0].sinks: 1025 is outside 0 to 1024"},
+    {OUTER, "+\"sinks\": -1, \"window\": 4", "levels[0].sinks: -1 is outside 0 to 1024"},
+    {LAST, "+\"window\": 2, \"sinks\": 3",
+     "levels[1].sinks: 3 is given, but only the outermost level can have sinks"},
     {TRAIN, "+\"micro_batches\": 5", "train.micro_batches: 5 does not divide batch 16"},
     {TRAIN, "+\"micro_batches\": 32", "train.micro_batches: 32 does not divide batch 16"},
     {RAW,

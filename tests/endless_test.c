@@ -100,6 +100,34 @@ static void depth_widens_what_is_seen(void **state) {
     backend_destroy(&b);
 }
 
+/* Sinks: the bytes of the first units, and those of the window, are all that a late byte hangs on.
+ * Row n embeds byte n - 1, so 4 sinks are bytes 0 to 2. */
+static void sinks_are_seen_for_ever(void **state) {
+    (void)state;
+    backend *b = tiny_backend(1, CPU_AVX512);
+    model *m = tiny_model_of(b,
+                             "{\"context\": 64, \"levels\": [{\"dim\": 16, " BLOCK
+                             ", \"window\": [4, 2], \"sinks\": 4}]}",
+                             SEED);
+    for (size_t t = 1; t < 40; t += 6) {
+        uint8_t bytes[64];
+        float own[64];
+        tiny_bytes(bytes, sizeof bytes, 2);
+        session *s = case_session(m, 1);
+        case_feed(s, case_join(s), bytes, t + 1, own);
+        session_destroy(&s);
+        for (size_t i = 0; i < t; i++)
+            assert_int_equal(bits_with(m, bytes, t, i) != own[t], i < 3 || i + 5 >= t);
+    }
+    session *s = case_session(m, 1);
+    assert_int_equal(s->level[0].n_states, 8);
+    assert_int_equal(s->level[0].states[2].dim[1], 32); /* of 4 sinks */
+    assert_int_equal(s->level[0].states[3].dim[1], 32);
+    session_destroy(&s);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
 /* Without layers above, row n of patch k hangs on patch k - 1 through its parent, and on one patch
  * more for each layer that sees across. */
 static void patches_are_crossed(void **state) {
@@ -236,6 +264,13 @@ static const char *const endless[] = {
 
     "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 16, " BLOCK
     ", \"window\": 1, \"token_shift\": true}]}",
+
+    "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 32, " BLOCK
+    ", \"patch\": 2, \"window\": [3, 0], \"block_local\": [0, 7], \"sinks\": 45}, {\"dim\": "
+    "24, " BLOCK ", \"patch\": 2, \"cross_patch\": 2}, {\"dim\": 12, " BLOCK "}]}",
+
+    "{\"context\": %d, \"endless\": true, \"levels\": [{\"dim\": 16, " BLOCK
+    ", \"window\": [5, 9], \"positions\": \"alibi\", \"sinks\": 4, \"value_residual\": true}]}",
 };
 #define ENDLESS (sizeof endless / sizeof *endless)
 
@@ -342,26 +377,28 @@ static void numbers_never_overflow(void **state) {
     static const int64_t jumps[] = {(int64_t)7 << 20, (int64_t)7 << 31, (int64_t)7 << 50};
     const char *json = "{\"context\": 64, \"endless\": true, \"levels\": [{\"dim\": 32, " BLOCK
                        ", \"patch\": 4, \"positions\": \"none\", \"window\": [3, 0],"
-                       " \"block_local\": [0, 7]}, {\"dim\": 16, " BLOCK "}]}";
-    for (int i = 0; i < 3; i++) {
+                       " \"block_local\": [0, 7], \"sinks\": %d}, {\"dim\": 16, " BLOCK "}]}";
+    for (int i = 0; i < 6; i++) {
         backend *b = tiny_backend(1, CPU_AVX512);
-        model *m = tiny_model_of(b, json, SEED);
+        char text[512];
+        snprintf(text, sizeof text, json, i / 3 * 40);
+        model *m = tiny_model_of(b, text, SEED);
         yardstick y = case_measure(m, 2000, 3);
         session *s = case_session(m, 1);
         int stream = case_join(s);
         float bits[2000];
         case_feed(s, stream, y.bytes, 333, NULL);
         session_stream *moved = &s->stream[stream];
-        moved->position += jumps[i];
-        moved->window += jumps[i];
-        moved->origin += jumps[i];
-        moved->done[0] += jumps[i] / 4;
-        moved->done[1] += jumps[i];
+        moved->position += jumps[i % 3];
+        moved->window += jumps[i % 3];
+        moved->origin += jumps[i % 3];
+        moved->done[0] += jumps[i % 3] / 4;
+        moved->done[1] += jumps[i % 3];
         for (size_t at = 333; at < 1000; at++)
             case_feed(s, stream, y.bytes + at, 1, bits + at);
         case_feed(s, stream, y.bytes + 1000, 1000, bits + 1000);
         assert_memory_equal(bits + 333, y.bits + 333, 1667 * sizeof *bits);
-        assert_int_equal(session_position(s, stream), 2000 + jumps[i]);
+        assert_int_equal(session_position(s, stream), 2000 + jumps[i % 3]);
         session_destroy(&s);
         case_release(&y);
         model_destroy(&m);
@@ -450,17 +487,12 @@ static void prompts_run_their_end_only(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rules_are_their_definition),
-        cmocka_unit_test(depth_widens_what_is_seen),
-        cmocka_unit_test(patches_are_crossed),
-        cmocka_unit_test(shifts_widen_what_is_seen),
-        cmocka_unit_test(rings_are_small),
-        cmocka_unit_test(endless_sizes_are_constant),
-        cmocka_unit_test(far_equals_whole),
-        cmocka_unit_test(far_lanes_and_saves),
-        cmocka_unit_test(numbers_never_overflow),
-        cmocka_unit_test(turns_are_relative),
-        cmocka_unit_test(prompts_run_their_end_only),
+        cmocka_unit_test(rules_are_their_definition), cmocka_unit_test(depth_widens_what_is_seen),
+        cmocka_unit_test(sinks_are_seen_for_ever),    cmocka_unit_test(patches_are_crossed),
+        cmocka_unit_test(shifts_widen_what_is_seen),  cmocka_unit_test(rings_are_small),
+        cmocka_unit_test(endless_sizes_are_constant), cmocka_unit_test(far_equals_whole),
+        cmocka_unit_test(far_lanes_and_saves),        cmocka_unit_test(numbers_never_overflow),
+        cmocka_unit_test(turns_are_relative),         cmocka_unit_test(prompts_run_their_end_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,7 +267,8 @@ static void feed_after_failed_runs(void **state) {
     for (int i = 0; i < TINY_LONG; i++) {
         backend *b = tiny_backend(1, CPU_AVX512);
         model *m = tiny_model(b, i, SEED);
-        size_t n = (size_t)m->config.context * 2 + 5;
+        /* of an endless stream with sinks, past where the first bytes go, which the sinks embed */
+        size_t n = i == TINY_SINKS_ENDLESS ? 1300 : (size_t)m->config.context * 2 + 5;
         yardstick y = case_measure(m, n + 1, 1);
         float *bits = support_alloc(n, sizeof *bits);
         session *s = case_session(m, 2);
@@ -288,7 +289,8 @@ static void feed_after_failed_runs(void **state) {
             size_t at = (size_t)session_position(s, stream);
             assert_true(failed ? at >= 3 && at <= n : at == n);
             case_check_logits(&y, s, stream);
-            case_feed(s, stream, y.bytes + at, y.n - at, bits);
+            case_feed(s, stream, y.bytes + at, 1, bits);
+            case_feed(s, stream, y.bytes + at + 1, y.n - at - 1, bits + 1);
             assert_memory_equal(bits, y.bits + at, (y.n - at) * sizeof *bits);
             case_check_logits(&y, s, stream);
             case_check_logits(&y, s, other);

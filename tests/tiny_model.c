@@ -105,6 +105,16 @@ static const char *const configs[TINY_CONFIGS + 1] = {
     "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"cross_patch\": 2, \"token_shift\": true,"
     " \"ngrams\": [3], \"ngram_rows\": 20, \"ngram_width\": 5, \"zero_init\": false}]}",
 
+    "{\"context\": 144, \"keep\": 40, \"levels\": ["
+    "{\"dim\": 16, \"layers\": 3, \"heads\": 4, \"kv_heads\": 2, \"patch\": 2,"
+    " \"window\": [3, 0, 0], \"block_local\": [0, 0, 5], \"sinks\": 37, \"zero_init\": false},"
+    "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",
+
+    "{\"context\": 32, \"endless\": true, \"levels\": ["
+    "{\"dim\": 32, \"layers\": 2, \"heads\": 2, \"patch\": 4, \"window\": [3, 5], \"sinks\": 2,"
+    " \"positions\": \"alibi\", \"token_shift\": true, \"zero_init\": false},"
+    "{\"dim\": 16, \"layers\": 2, \"heads\": 2, \"cross_patch\": 2, \"zero_init\": false}]}",
+
     "{\"context\": 320, \"keep\": 160, \"levels\": ["
     "{\"dim\": 16, \"layers\": 1, \"heads\": 1, \"patch\": 4, \"zero_init\": false},"
     "{\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",

@@ -23,6 +23,8 @@ enum {
     TINY_OPTIONS_THREE,
     TINY_MIXED,
     TINY_MIXED_ENDLESS,
+    TINY_SINKS,
+    TINY_SINKS_ENDLESS,
     TINY_LONG,
     TINY_CONFIGS,
     TINY_WIDE = TINY_CONFIGS
@@ -33,9 +35,10 @@ enum {
  * blocks; three levels that see across patches; an endless stream; n-grams at one level; an
  * encoder and n-grams at two, and at three; one, two and three levels with every option of the
  * block, the first longer than the rings of its shifted rows; an encoder, value residual, x0 mix
- * and windows; an endless stream with n-grams and token shift across patches; a context that takes
- * the longest blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are not
- * held at once.
+ * and windows; an endless stream with n-grams and token shift across patches; sinks beside windows
+ * and blocks, of more than a tile, and in an endless stream with linear biases; a context that
+ * takes the longest blocks of rows. TINY_WIDE is apart: so many symbols that a window's logits are
+ * not held at once.
  */
 const char *tiny_json(int index);
 

@@ -26,40 +26,43 @@ static octet_error error;
 /* Keys of the model, of levels above the bytes, and of the last level. */
 typedef struct option_row {
     const char *name, *top, *above, *last;
-    int least, most; /* levels that it makes sense with */
+    int least, most;   /* levels that it makes sense with */
+    const char *outer; /* keys of the outermost level alone */
 } option_row;
 
 static const option_row options[] = {
-    {"plain", "", "", "", 1, 4},
+    {"plain", "", "", "", 1, 4, ""},
     {"paper block", "\"zero_pad\": true, ",
      ", \"positions\": \"learned\", \"mlp\": \"relu\", \"norm\": \"layer\", \"bias\": true, "
      "\"qk_norm\": false",
      ", \"positions\": \"learned\", \"mlp\": \"relu\", \"norm\": \"layer\", \"bias\": true, "
      "\"qk_norm\": false",
-     1, 4},
-    {"no positions", "", ", \"positions\": \"none\"", ", \"positions\": \"none\"", 1, 4},
-    {"alibi", "", ", \"positions\": \"alibi\"", ", \"positions\": \"alibi\"", 1, 4},
-    {"rope scale", "", ", \"rope_scale\": 2.5, \"rope_base\": 500", ", \"rope_scale\": 1.5", 1, 4},
-    {"shared keys", "", ", \"kv_heads\": 1", ", \"kv_heads\": 1, \"mlp\": \"swiglu\"", 1, 4},
-    {"symbols", "\"vocabulary\": 259, \"tied_head\": false, \"softcap\": 12, ", "", "", 1, 4},
-    {"windows", "", ", \"window\": [3, 0]", ", \"window\": 5", 1, 4},
-    {"blocks", "", ", \"block_local\": 3", ", \"block_local\": 4", 1, 4},
-    {"endless", "\"endless\": true, ", ", \"window\": 3", ", \"window\": 5", 1, 4},
-    {"cross-patch", "", "", ", \"cross_patch\": 2", 2, 4},
-    {"convolutions", "", ", \"conv_encoder\": true", "", 2, 4},
+     1, 4, ""},
+    {"no positions", "", ", \"positions\": \"none\"", ", \"positions\": \"none\"", 1, 4, ""},
+    {"alibi", "", ", \"positions\": \"alibi\"", ", \"positions\": \"alibi\"", 1, 4, ""},
+    {"rope scale", "", ", \"rope_scale\": 2.5, \"rope_base\": 500", ", \"rope_scale\": 1.5", 1, 4,
+     ""},
+    {"shared keys", "", ", \"kv_heads\": 1", ", \"kv_heads\": 1, \"mlp\": \"swiglu\"", 1, 4, ""},
+    {"symbols", "\"vocabulary\": 259, \"tied_head\": false, \"softcap\": 12, ", "", "", 1, 4, ""},
+    {"windows", "", ", \"window\": [3, 0]", ", \"window\": 5", 1, 4, ""},
+    {"blocks", "", ", \"block_local\": 3", ", \"block_local\": 4", 1, 4, ""},
+    {"sinks", "", ", \"window\": 3", ", \"window\": 5", 1, 4, ", \"sinks\": 2"},
+    {"endless", "\"endless\": true, ", ", \"window\": 3", ", \"window\": 5", 1, 4, ""},
+    {"cross-patch", "", "", ", \"cross_patch\": 2", 2, 4, ""},
+    {"convolutions", "", ", \"conv_encoder\": true", "", 2, 4, ""},
     {"n-grams", "", ", \"ngrams\": [2], \"ngram_rows\": 64, \"ngram_width\": 4",
-     ", \"ngrams\": [2, 3], \"ngram_rows\": 64, \"ngram_width\": 4", 1, 4},
-    {"input mix", "", ", \"x0_mix\": true", ", \"x0_mix\": true", 1, 4},
-    {"value residual", "", ", \"value_residual\": true", ", \"value_residual\": true", 1, 4},
-    {"token shift", "", ", \"token_shift\": true", ", \"token_shift\": true", 1, 4},
-    {"dropout", "", ", \"dropout\": 0.3", ", \"dropout\": 0.1", 1, 4},
-    {"leaky", "", ", \"mlp\": \"leaky-relu2\"", ", \"mlp\": \"gelu-tanh\"", 1, 4},
+     ", \"ngrams\": [2, 3], \"ngram_rows\": 64, \"ngram_width\": 4", 1, 4, ""},
+    {"input mix", "", ", \"x0_mix\": true", ", \"x0_mix\": true", 1, 4, ""},
+    {"value residual", "", ", \"value_residual\": true", ", \"value_residual\": true", 1, 4, ""},
+    {"token shift", "", ", \"token_shift\": true", ", \"token_shift\": true", 1, 4, ""},
+    {"dropout", "", ", \"dropout\": 0.3", ", \"dropout\": 0.1", 1, 4, ""},
+    {"leaky", "", ", \"mlp\": \"leaky-relu2\"", ", \"mlp\": \"gelu-tanh\"", 1, 4, ""},
     {"all of the recipe", "\"softcap\": 20, \"tied_head\": false, ",
      ", \"ngrams\": [2, 3], \"ngram_rows\": 64, \"ngram_width\": 4, \"x0_mix\": true, "
      "\"value_residual\": true, \"conv_encoder\": true, \"window\": [4, 0]",
      ", \"ngrams\": [3], \"ngram_rows\": 64, \"ngram_width\": 4, \"x0_mix\": true, "
      "\"value_residual\": true, \"cross_patch\": 2",
-     2, 4},
+     2, 4, ""},
 };
 
 /* The levels: context 24 bytes in patches of 12, 4 or 2. */
@@ -78,7 +81,8 @@ static void write_json(char *out, size_t size, const option_row *o, int levels) 
                               s ? ", " : "", shapes[levels - 1 - s]);
         if (!last)
             n += (size_t)snprintf(out + n, size - n, ", \"patch\": %d", patches[levels - 1][s]);
-        n += (size_t)snprintf(out + n, size - n, "%s}", last ? o->last : o->above);
+        n += (size_t)snprintf(out + n, size - n, "%s%s}", last ? o->last : o->above,
+                              s ? "" : o->outer);
     }
     snprintf(out + n, size - n, "]}");
 }

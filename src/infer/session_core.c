@@ -78,7 +78,9 @@ static void choose_held(session *s) {
         return;
     s->history = history_of(s->model);
     int64_t room = units * s->model->shape[0].unit_bytes;
-    s->held = s->history + (room > s->history ? room : s->history);
+    /* Sinks, see run_sinks, are all older than what is kept of the first bytes that fill it. */
+    s->held = s->history + (room > s->history ? room : s->history) +
+              s->sinks * s->model->shape[0].unit_bytes;
 }
 
 static octet_status allocate_streams(session *s, octet_error *error) {
@@ -117,6 +119,7 @@ octet_status session_create(session **out, const model *m, int streams, int64_t 
     s->keep = keep;
     s->endless = m->config.endless;
     s->vocabulary = m->config.vocabulary;
+    s->sinks = m->config.level[0].sinks;
     s->config_hash = XXH3_64bits(m->identity, strlen(m->identity));
     choose_held(s);
     status = session_graphs_create(s, error);
@@ -219,6 +222,19 @@ static octet_status run_rows(block_run *r, int level, int64_t end, octet_error *
     }
 }
 
+/* Runs the sinks among the rows of the outermost level below `end`, in front of which the others
+ * are left out. Nothing that has still to run may hang on them otherwise. */
+static octet_status run_sinks(block_run *r, int64_t end, octet_error *error) {
+    const session_stream *stream = &r->s->stream[r->stream];
+    end = end < r->s->sinks ? end : r->s->sinks;
+    if (stream->done[0] >= end)
+        return OCTET_OK;
+    if (stream->origin) /* after a failed restore */
+        return error_set(error, OCTET_ERROR, "stream %d no longer holds its first bytes",
+                         r->stream);
+    return run_rows(r, 0, end, error);
+}
+
 /* Runs what is missing so that the rows of the last level from `from` to `to` have run. */
 static octet_status run_stream(session *s, int stream, int64_t from, int64_t to, float *bits,
                                octet_error *error) {
@@ -228,8 +244,11 @@ static octet_status run_stream(session *s, int stream, int64_t from, int64_t to,
         const level_shape *shape = &s->model->shape[i];
         int64_t *done = &s->stream[stream].done[i];
         int64_t first = model_first_row(s->model, i, row);
-        *done = *done > first ? *done : first;
         r.end[i] = to / shape->unit_bytes + 1;
+        octet_status status = i ? OCTET_OK : run_sinks(&r, first, error);
+        if (status)
+            return status;
+        *done = *done > first ? *done : first;
         row = shape->group ? first / shape->group : 0;
     }
     return run_rows(&r, 0, r.end[0], error);
@@ -279,7 +298,10 @@ static octet_status feed_blocks(session *s, const octet_feed *f, octet_error *er
         int64_t to = full && !s->endless ? stream->window - 1 : stream->window;
         if (f->bits)
             status = run_stream(s, f->stream, from, to, f->bits + at, error);
-        if (full)
+        block_run sinks = {.s = s, .stream = f->stream};
+        if (full && s->endless && !status)
+            status = run_sinks(&sinks, s->sinks, error);
+        if (full && (!s->endless || stream->done[0] >= s->sinks)) /* else after an error */
             make_room(s, stream);
         at += n;
     }
@@ -359,7 +381,7 @@ octet_status session_feed(session *s, const octet_feed *feeds, int n_feeds, octe
     for (int i = 0; i < n_feeds && !status; i++) {
         const octet_feed *f = &feeds[i];
         session_stream *stream = &s->stream[f->stream];
-        if (f->n != 1 || !session_caught_up(s, stream) || room_of(s, stream) == 1) {
+        if (f->n != 1 || !session_caught_up(s, stream) || room_of(s, stream) <= 1) {
             status = feed_blocks(s, f, error);
             continue;
         }

@@ -37,6 +37,12 @@ static octet_status create_state(session *s, variable *v, const char *name, int6
     return backend_allocate(s->model->backend, v, error);
 }
 
+/* Multiples of this are taken off row numbers. What is left then lies beyond all sinks, and so far
+ * that distances to them count as one (see attention_sinks). */
+static int64_t least_cycle(const session *s, int level) {
+    return s->model->config.level[level].sinks ? (int64_t)1 << 25 : longest_block(s);
+}
+
 /* Rows of a ring for rows that may read `reach` rows back. */
 static int64_t ring_of(const session *s, int level, int64_t reach) {
     int64_t window = model_window_rows(s->model, level);
@@ -60,14 +66,15 @@ static int64_t reach_of(const session *s, int level, const row_rule *rule,
 static octet_status create_mixer_states(session *s, int level, octet_error *error) {
     session_level *l = &s->level[level];
     const block_stack *stack = model_stack(s->model, level);
-    l->cycle = s->endless ? longest_block(s) : 0;
+    l->cycle = s->endless ? least_cycle(s, level) : 0;
     for (int i = 0; i < stack->n_blocks; i++)
         l->n_states += block_states(&stack->blocks[i]);
     l->states = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->states);
     l->state_list = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->state_list);
     l->reach = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->reach);
     l->rule = arena_alloc(&s->memory, ((size_t)l->n_states + 1) * sizeof *l->rule);
-    if (!l->states || !l->state_list || !l->reach || !l->rule)
+    l->first = arena_alloc(&s->memory, (size_t)l->n_states + 1);
+    if (!l->states || !l->state_list || !l->reach || !l->rule || !l->first)
         return error_memory(error, "session", (double)l->n_states * sizeof *l->states);
     octet_status status = OCTET_OK;
     for (int i = 0, at = 0; i < stack->n_blocks; i++) {
@@ -79,8 +86,9 @@ static octet_status create_mixer_states(session *s, int level, octet_error *erro
             block_state(b, k, &spec);
             l->state_list[at] = &l->states[at];
             l->rule[at] = &s->model->shape[level].rule[spec.rule];
-            l->reach[at] = reach_of(s, level, l->rule[at], &spec);
-            int64_t ring = ring_of(s, level, l->reach[at]);
+            l->first[at] = spec.sinks > 0;
+            l->reach[at] = spec.sinks ? spec.sinks : reach_of(s, level, l->rule[at], &spec);
+            int64_t ring = spec.sinks ? round_to_tile(spec.sinks) : ring_of(s, level, l->reach[at]);
             l->cycle = s->endless && ring > l->cycle ? ring : l->cycle;
             status = create_state(s, &l->states[at], name, ring, &spec, error);
         }

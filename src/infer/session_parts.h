@@ -27,6 +27,7 @@ typedef struct session_level {
     variable **state_list; /* pointers to them, as mixers take them */
     int64_t *reach;        /* [n_states]: rows back, its own included, that a row may read */
     const row_rule **rule; /* [n_states]: what it sees of them */
+    uint8_t *first;        /* [n_states]: 1: no ring, but the first `reach` rows of the stream */
     int n_states;
     int64_t cycle;  /* of endless streams: a power of two, a multiple of all rings; else 0 */
     variable split; /* [streams, split_ring, patch, next dim]; not at the last level */
@@ -61,6 +62,7 @@ struct session {
     int endless;
     int64_t held;    /* bytes that a stream has room for */
     int64_t history; /* bytes back that rows to come may embed; context when not endless */
+    int64_t sinks;   /* first rows of the outermost level that all later ones see */
     session_level level[CONFIG_MAX_LEVELS];
     session_stream *stream; /* [streams] */
     session_lane *lanes;    /* [SESSION_MAX_BATCH] */

@@ -3,8 +3,8 @@
  * Little-endian: the header, the window's bytes, the logits of the next byte, then the rows that
  * later rows may see, in logical order whatever the rings, then XXH3-64 over all of it. The rows
  * are those that the current row sees (of a whole window at the outermost level, unless it has
- * windows, and of the current group below it), and of a split the current row; what has not run yet
- * is zero, so the length is fixed. Of an endless stream's bytes the last `history` ones are
+ * windows, and of the current group below it), sinks, and of a split the current row; what has not
+ * run yet is zero, so the length is fixed. Of an endless stream's bytes the last `history` ones are
  * saved. */
 #include <string.h>
 #include <xxhash.h>
@@ -73,7 +73,8 @@ static saved_part part_of(session *s, int level, int index, int64_t window) {
         p.rows = l->reach[index];
         p.first = row_first(shape, l->rule[index], row);
         p.first = p.first > row + 1 - p.rows ? p.first : row + 1 - p.rows;
-        p.valid = row + 1 - p.first;
+        p.first = l->first[index] ? 0 : p.first;
+        p.valid = row + 1 - p.first < p.rows ? row + 1 - p.first : p.rows;
     }
     p.width = p.v->dim[2] * p.v->dim[3];
     return p;

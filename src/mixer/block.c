@@ -19,6 +19,7 @@ void block_create(block *b, params *p, const char *prefix, const block_params *m
     mixes.value_residual =
         m->mixer.value_residual && kind->has_values && has_first_values(m, index);
     mixes.rule = m->rules ? m->rules[index] : m->mixer.rule;
+    mixes.sinks = m->sinks ? m->sinks[index] : m->mixer.sinks;
     norm_create(&b->mixer_norm, p, prefix, "mixer_norm", mixes.dim, m->norm, mixes.bias);
     b->mixer = kind->create(p, prefix, &mixes);
     norm_create(&b->mlp_norm, p, prefix, "mlp_norm", mixes.dim, m->norm, mixes.bias);
@@ -34,13 +35,17 @@ void block_create(block *b, params *p, const char *prefix, const block_params *m
     b->site = m->first_site + 2 * index;
 }
 
+static int mixer_states(const mixer *m) {
+    return m->kind->n_states + m->more_states;
+}
+
 int block_states(const block *b) {
-    return b->mixer->kind->n_states + (b->token_shift ? 2 : 0);
+    return mixer_states(b->mixer) + (b->token_shift ? 2 : 0);
 }
 
 void block_state(const block *b, int index, mixer_state_spec *out) {
     static const char *const names[] = {"mixer_shift", "mlp_shift"};
-    int of_mixer = b->mixer->kind->n_states;
+    int of_mixer = mixer_states(b->mixer);
     memset(out, 0, sizeof *out);
     out->rule = b->mixer->rule;
     if (index < of_mixer) {
@@ -77,7 +82,7 @@ static tensor *dropped(graph *g, const block *b, tensor *y, const level_rows *ro
 
 tensor *block_forward(graph *g, const block *b, tensor *x, const level_rows *rows,
                       variable *const *states) {
-    variable *const *shifts = states ? states + b->mixer->kind->n_states : NULL;
+    variable *const *shifts = states ? states + mixer_states(b->mixer) : NULL;
     int keeps = shifts && b->token_shift;
     tensor *y = norm_forward(g, &b->mixer_norm, shifted(g, b, x, rows, keeps ? shifts[0] : NULL));
     y = b->mixer->kind->forward(g, b->mixer, y, rows, states);

@@ -26,6 +26,7 @@ typedef struct block_params {
     mlp_params mlp;
     norm_kind norm;
     const int *rules; /* [n_blocks] of a stack: mixer.rule of each block; NULL: that of `mixer` */
+    const int64_t *sinks; /* likewise mixer.sinks */
     int x0_mix, token_shift;
     int shift_rule; /* of all blocks: see block */
     double dropout;

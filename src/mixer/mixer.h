@@ -21,6 +21,7 @@ typedef struct mixer_state_spec {
     variable_layout layout;
     int64_t reach; /* rows back, its own included, that a row may read; 0: as far as it sees */
     int rule;      /* what it sees of them: index of level_rows.first; at first the mixer's */
+    int64_t sinks; /* above 0: no ring, but the first so many rows of the stream */
 } mixer_state_spec;
 
 /* What a mixer is made for. */
@@ -28,6 +29,7 @@ typedef struct mixer_params {
     int64_t dim, heads, kv_heads, head_size;
     int rope, alibi, qk_norm, bias;
     int rule;            /* of seeing: index of level_rows.first */
+    int64_t sinks;       /* first rows of the sequence that all its rows see; 0 for none */
     int value_residual;  /* mixes the stack's first values into its own, see level_rows.values */
     double scale;        /* of initial weights, see linear_create */
     double output_scale; /* of the output projection; 0 starts the block as the identity */
@@ -43,7 +45,7 @@ typedef struct mixer_kind {
     int n_states;
     void (*state)(const mixer *m, int index,
                   mixer_state_spec *out); /* *out is zeroed but for rule */
-    /* states: NULL, or n_states variables of layout [S,rows,d1,d2]. */
+    /* states: NULL, or n_states + more_states variables of layout [S,rows,d1,d2]. */
     tensor *(*forward)(graph *g, const mixer *m, tensor *x, const level_rows *rows,
                        variable *const *states);
 } mixer_kind;
@@ -51,7 +53,8 @@ typedef struct mixer_kind {
 /* First member of every mixer. */
 struct mixer {
     const mixer_kind *kind;
-    int rule; /* no row hangs on rows before level_rows.first[rule] */
+    int rule;        /* no row hangs on rows before level_rows.first[rule], sinks apart */
+    int more_states; /* that this one has past its kind's n_states */
 };
 
 /* Kind `index` of the registry, in which attention, the default, is 0; NULL past its end. */

@@ -1,6 +1,7 @@
 /* mixer_attention.c: multi-head causal attention (Vaswani et al. 2017) with grouped keys (Ainslie
  * et al. 2023), rotary positions or linear biases (Press, Smith, Lewis 2021), query-key norm with a
- * gain per head (Henry et al. 2020), and value residual (Zhou et al. 2024).
+ * gain per head (Henry et al. 2020), value residual (Zhou et al. 2024), and attention sinks (Xiao
+ * et al. 2023).
  *
  * Keys are cached after rotation. Scores are q.k / sqrt(D); with query-key norm the gain, which
  * starts at 1.5, stretches them. */
@@ -16,7 +17,7 @@ typedef struct attention_mixer {
     variable *gain; /* [H], or NULL without query-key norm */
     variable *own,
         *shared; /* [1]: shares of the values made here and of the stack's first; or NULL */
-    int64_t heads, kv_heads, head_size;
+    int64_t heads, kv_heads, head_size, sinks;
     int rope, alibi;
 } attention_mixer;
 
@@ -33,6 +34,8 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
     a->head_size = m->head_size;
     a->rope = m->rope;
     a->alibi = m->alibi;
+    a->sinks = m->sinks;
+    a->base.more_states = a->sinks ? 2 : 0;
     int64_t q = m->heads * m->head_size, kv = m->kv_heads * m->head_size;
     linear_create(&a->wq, p, prefix, "attn.wq", q, m->dim, m->bias, m->scale);
     linear_create(&a->wk, p, prefix, "attn.wk", kv, m->dim, m->bias, m->scale);
@@ -52,9 +55,11 @@ static mixer *create(params *p, const char *prefix, const mixer_params *m) {
 
 static void state(const mixer *m, int index, mixer_state_spec *out) {
     const attention_mixer *a = (const attention_mixer *)m;
-    out->name = index == 0 ? "keys" : "values";
+    static const char *const names[] = {"keys", "values", "sink_keys", "sink_values"};
+    out->name = names[index];
     out->reach = 0;
-    out->layout = index == 0 ? LAYOUT_KEYS : LAYOUT_ROWS;
+    out->sinks = index < 2 ? 0 : a->sinks;
+    out->layout = index % 2 == 0 ? LAYOUT_KEYS : LAYOUT_ROWS;
     out->d1 = a->kv_heads;
     out->d2 = a->head_size;
 }
@@ -77,6 +82,19 @@ static tensor *mix_values(graph *g, const attention_mixer *a, tensor *v, const l
                mul_scalar(g, *rows->values, graph_variable(g, a->shared)));
 }
 
+/* The first rows' keys and values stay where no ring loses them. */
+static tensor *attend_cached(graph *g, const attention_mixer *a, tensor *const qkv[3],
+                             const level_rows *rows, variable *const *states, float scale) {
+    tensor *slot = rows->slot, *pos = rows->pos, *count = rows->count;
+    tensor *first = rows->first[a->base.rule], *sinks[2] = {NULL, NULL};
+    tensor *keys = store(g, graph_variable(g, states[0]), qkv[1], slot, pos, count);
+    tensor *values = store(g, graph_variable(g, states[1]), qkv[2], slot, pos, count);
+    for (int i = 0; i < 2 && a->sinks; i++)
+        sinks[i] = store_first(g, graph_variable(g, states[2 + i]), qkv[1 + i], slot, pos, count);
+    tensor *o = attention_cached(g, qkv[0], keys, values, slot, pos, count, first, scale);
+    return a->sinks ? attention_sinks(g, o, a->sinks, sinks[0], sinks[1]) : o;
+}
+
 static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *rows,
                        variable *const *states) {
     const attention_mixer *a = (const attention_mixer *)m;
@@ -94,16 +112,14 @@ static tensor *forward(graph *g, const mixer *m, tensor *x, const level_rows *ro
         q = rope(g, q, rows->table, 0);
         k = rope(g, k, rows->table, 0);
     }
-    tensor *o, *first = rows->first[m->rule];
+    tensor *o;
     if (states) {
-        tensor *keys =
-            store(g, graph_variable(g, states[0]), k, rows->slot, rows->pos, rows->count);
-        tensor *values =
-            store(g, graph_variable(g, states[1]), v, rows->slot, rows->pos, rows->count);
-        o = attention_cached(g, q, keys, values, rows->slot, rows->pos, rows->count, first, scale);
+        o = attend_cached(g, a, (tensor *const[]){q, k, v}, rows, states, scale);
     } else {
         tensor *lse = NULL;
-        o = attention(g, &lse, q, k, v, first, scale);
+        o = attention(g, &lse, q, k, v, rows->first[m->rule], scale);
+        if (a->sinks)
+            o = attention_sinks(g, o, a->sinks, NULL, NULL);
     }
     if (a->alibi)
         o = attention_slopes(g, o);

@@ -55,9 +55,11 @@ typedef struct config_level {
                             up to 2^24 */
     config_list block_local; /* "block_local": rows are cut into blocks at multiples of this, and a
                                 row sees its own block only; 0: not (default); up to 2^24 */
-    config_mlp mlp;          /* "mlp"; default "relu2" */
-    config_norm norm;        /* "norm": "rms" (default) or "layer" */
-    int bias;                /* "bias": biases in linear layers and layer norms; default false */
+    int64_t sinks;    /* "sinks": first rows of the sequence that a row sees beside its window or
+                         block, 0 (default) to 1,024; 0 below the outermost level */
+    config_mlp mlp;   /* "mlp"; default "relu2" */
+    config_norm norm; /* "norm": "rms" (default) or "layer" */
+    int bias;         /* "bias": biases in linear layers and layer norms; default false */
     config_positions positions; /* "positions": "learned", "rope" (default), "none", "alibi" */
     double rope_base;           /* "rope_base": 10000; above 1, at most 1e9 */
     double rope_scale; /* "rope_scale": rotary positions are divided by it; 1 (default) to 1e6 */

@@ -69,6 +69,21 @@ static int count_rules(const config_level *l) {
     return n;
 }
 
+/* A row loses sight of the first ones only where windows or blocks end, and below the outermost
+ * level, where groups do. */
+static octet_status check_sinks(const config_level *l, int s, const char *name,
+                                octet_error *error) {
+    int limits = 0;
+    for (int64_t i = 0; i < l->layers; i++)
+        limits |= config_of_layer(&l->window, i) || config_of_layer(&l->block_local, i);
+    if (!l->sinks || (s == 0 && limits))
+        return OCTET_OK;
+    return error_set(error, OCTET_ERROR, "%s: levels[%d].sinks: %" PRId64 " is given, but %s", name,
+                     s, l->sinks,
+                     s ? "only the outermost level can have sinks"
+                       : "without a window or block_local all rows see the first ones");
+}
+
 static octet_status check_seeing(config *c, int s, const char *name, octet_error *error) {
     config_level *l = &c->level[s];
     int64_t group = s ? c->level[s - 1].patch : 0;
@@ -86,7 +101,7 @@ static octet_status check_seeing(config *c, int s, const char *name, octet_error
                       "%s: levels[%d].window: %d different pairs of window and block_local are "
                       "more than %d",
                       name, s, count_rules(l), LEVEL_LAYER_RULES);
-    return status;
+    return status ? status : check_sinks(l, s, name, error);
 }
 
 /* What would tie a row of the outermost level to the beginning of the stream. The levels below see

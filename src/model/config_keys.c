@@ -56,6 +56,7 @@ static const config_key LEVEL_KEYS[] = {
     INTEGER(config_level, cross_patch, 0, 1024, 0, 0),
     LIST(config_level, window, 0, 1 << 24, 0),
     LIST(config_level, block_local, 0, 1 << 24, 0),
+    INTEGER(config_level, sinks, 0, 1024, 0, 0),
     INTEGER(config_level, mlp_width, 1, 65536, CONFIG_DERIVED, 0),
     CHOICE(config_level, mlp, MLP_NAMES, MLP_RELU2),
     CHOICE(config_level, norm, NORM_NAMES, CONFIG_NORM_RMS),

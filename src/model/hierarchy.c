@@ -61,6 +61,7 @@ static unary_kind activation_of(config_mlp mlp) {
 typedef struct layer_lists {
     const mixer_kind *kinds[CONFIG_MAX_LAYERS];
     int rules[CONFIG_MAX_LAYERS];
+    int64_t sinks[CONFIG_MAX_LAYERS]; /* layers that see all need none */
     int shift_rule;
 } layer_lists;
 
@@ -89,6 +90,7 @@ static block_params block_params_of(const config *c, int level, const layer_list
                 .down_scale = out},
         .norm = l->norm == CONFIG_NORM_RMS ? NORM_RMS : NORM_LAYER,
         .rules = lists->rules,
+        .sinks = lists->sinks,
         .x0_mix = l->x0_mix,
         .token_shift = l->token_shift,
         .shift_rule = lists->shift_rule,
@@ -127,8 +129,10 @@ static void list_layers(layer_lists *lists, level_shape *shape, const config_lev
     memset(lists, 0, sizeof *lists);
     for (int64_t i = 0; i < l->layers; i++) {
         lists->kinds[i] = mixer_at((int)config_of_layer(&l->mixer, i));
-        lists->rules[i] =
-            rule_of(shape, config_of_layer(&l->window, i), config_of_layer(&l->block_local, i));
+        int64_t window = config_of_layer(&l->window, i);
+        int64_t block_rows = config_of_layer(&l->block_local, i);
+        lists->rules[i] = rule_of(shape, window, block_rows);
+        lists->sinks[i] = window || block_rows ? l->sinks : 0;
     }
     if (l->token_shift && l->layers)
         lists->shift_rule = rule_of(shape, 2, shape->group);
