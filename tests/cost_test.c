@@ -206,7 +206,10 @@ static void flops_are_those_counted_by_hand(void **state) {
         /* 1 2 3 3 3 3 3 3, and all in the second of three layers */
         {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 3, \"window\": [3, 0]}]}",
          2 * (3 * 192 + 1024) + 16 * (21 + 36 + 21) / 8.0},
-        /* the same where a stream has no end */
+        /* two sinks beside the window: 1 2 3 4 5 5 5 5 */
+        {"{\"context\": 8, \"levels\": [{" FOUR ", \"layers\": 1, \"window\": 3, \"sinks\": 2}]}",
+         2 * (192 + 1024) + 16 * 30 / 8.0},
+        /* the window where a stream has no end */
         {"{\"context\": 8, \"endless\": true, \"levels\": [{" FOUR
          ", \"layers\": 1, \"window\": 3}]}",
          2 * (192 + 1024) + 16 * 21 / 8.0},
