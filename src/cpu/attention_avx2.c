@@ -28,14 +28,22 @@ INLINE __m256 load(const float *p, int whole, __m256i tail) {
     return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, tail);
 }
 
+/* `whole`: all columns; else those of tail. */
+typedef struct step_edge {
+    int whole;
+    __m256i tail;
+} step_edge;
+
+typedef __m256 step_vec;
+
 /* sum += a[rows] b for one l; `some`, only of the rows whose bits are set. */
 INLINE void add_step(__m256 sum[8][8], const attention_product *x, const float *a, const float *b,
-                     const int R, const int V, const int whole, __m256i tail, const int some,
+                     const int R, const int V, const step_edge edge, const int some,
                      unsigned bits) {
     __m256 row_b[8];
     UNROLL
     for (int v = 0; v < V; v++)
-        row_b[v] = load(b + v / 4 * x->b_panel + v % 4 * 8, whole, tail);
+        row_b[v] = load(b + v / 4 * x->b_panel + v % 4 * 8, edge.whole, edge.tail);
     UNROLL
     for (int i = 0; i < R; i++) {
         if (some && !(bits >> i & 1))
@@ -56,36 +64,7 @@ INLINE void multiply_rows(__m256 sum[8][8], const float *factor, const int R, co
     }
 }
 
-/* All l of rows [row, row + R). */
-INLINE void add_steps(__m256 sum[8][8], const attention_product *x, const int R, const int V,
-                      const int whole, __m256i tail, int row, int column) {
-    const unsigned all = (1u << R) - 1u;
-    const float *a = x->a + row * x->a_row;
-    const float *b = x->b + column / 32 * x->b_panel + column % 32;
-    for (int l = 0; l < x->k;) {
-        int n = x->k - l;
-        if (x->decay != NULL) {
-            const int left = ATTENTION_TILE - l % ATTENTION_TILE;
-            if (left == ATTENTION_TILE)
-                multiply_rows(sum, x->decay + l / ATTENTION_TILE * ATTENTION_ROWS + row, R, V);
-            n = n < left ? n : left;
-        }
-        if (x->seen != NULL) {
-            const unsigned bits = (unsigned)(x->seen[l] >> row) & all;
-            n = attention_seen_run(x->seen + l, row, all, n);
-            if (n == 0) {
-                add_step(sum, x, a, b, R, V, whole, tail, 1, bits);
-                a += x->a_column;
-                b += x->b_row;
-                l++;
-                continue;
-            }
-        }
-        l += n;
-        for (; n > 0; n--, a += x->a_column, b += x->b_row)
-            add_step(sum, x, a, b, R, V, whole, tail, 0, 0);
-    }
-}
+#include "cpu/attention_steps.inc"
 
 /* Rows [row, end) in groups of R, columns [column, column + 8 V); with `whole` 0, V is 1 and only
  * the lanes of tail exist. V > 1 begins at a multiple of 8 V or, for V = 8, of 32. */
@@ -102,7 +81,7 @@ INLINE void sums(const attention_product *x, const int R, const int V, const int
                 sum[i][v] = x->from_zero ? _mm256_setzero_ps()
                                          : load(c + i * x->c_row + v * 8, whole, tail);
         }
-        add_steps(sum, x, R, V, whole, tail, row, column);
+        add_steps(sum, x, R, V, (step_edge){whole, tail}, row, column);
         UNROLL
         for (int i = 0; i < R; i++) {
             UNROLL

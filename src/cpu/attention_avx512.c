@@ -19,9 +19,13 @@
 #define UNROLL16 _Pragma("GCC unroll 16")
 #endif
 
+typedef __m512 step_vec;
+typedef __mmask16 step_edge;
+
 /* sum += a[rows] b for one l; `masked`, only of the rows whose bits are set. */
 INLINE void add_step(__m512 sum[8][8], const attention_product *x, const float *a, const float *b,
-                     const int R, const int V, __mmask16 tail, const int masked, unsigned bits) {
+                     const int R, const int V, const step_edge tail, const int masked,
+                     unsigned bits) {
     __m512 row_b[8];
     UNROLL
     for (int v = 0; v < V; v++)
@@ -47,37 +51,7 @@ INLINE void multiply_rows(__m512 sum[8][8], const float *factor, const int R, co
     }
 }
 
-/* All l of rows [row, row + R). */
-INLINE void add_steps(__m512 sum[8][8], const attention_product *x, const int R, const int V,
-                      int row, int column, __mmask16 tail) {
-    const unsigned all = (1u << R) - 1u;
-    const float *a = x->a + row * x->a_row;
-    const float *b = x->b + column / 32 * x->b_panel + column % 32;
-    for (int l = 0; l < x->k;) {
-        int n = x->k - l;
-        if (x->decay != NULL) {
-            const int left = ATTENTION_TILE - l % ATTENTION_TILE;
-            if (left == ATTENTION_TILE)
-                multiply_rows(sum, x->decay + l / ATTENTION_TILE * ATTENTION_ROWS + row, R, V);
-            n = n < left ? n : left;
-        }
-        if (x->seen != NULL) {
-            const unsigned bits = (unsigned)(x->seen[l] >> row) & all;
-            n = attention_seen_run(x->seen + l, row, all, n);
-            if (n == 0) {
-                if (bits)
-                    add_step(sum, x, a, b, R, V, tail, 1, bits);
-                a += x->a_column;
-                b += x->b_row;
-                l++;
-                continue;
-            }
-        }
-        l += n;
-        for (; n > 0; n--, a += x->a_column, b += x->b_row)
-            add_step(sum, x, a, b, R, V, tail, 0, 0);
-    }
-}
+#include "cpu/attention_steps.inc"
 
 /* Rows [row, end) in groups of R, columns [column, column + 16 V), of which the last vector holds
  * those of `tail`. V > 1 begins at a panel. */
@@ -94,7 +68,7 @@ INLINE void sums(const attention_product *x, const int R, const int V, int row, 
                                          : _mm512_maskz_loadu_ps(v + 1 < V ? (__mmask16)-1 : tail,
                                                                  c + i * x->c_row + v * 16);
         }
-        add_steps(sum, x, R, V, row, column, tail);
+        add_steps(sum, x, R, V, tail, row, column);
         UNROLL
         for (int i = 0; i < R; i++) {
             UNROLL
