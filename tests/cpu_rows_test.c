@@ -278,6 +278,7 @@ static void scatter_variant(int64_t rows, int64_t columns, int64_t n, int from_s
     fill_index(index, rows, n);
     cpu_case_output(&c, n, columns);
     c.n.params.scatter.from_start = from_start;
+    c.n.params.scatter.each = 1;
     cpu_case_run(&c, &cpu_scatter);
     float *want = support_alloc((size_t)(n * columns), sizeof *want);
     for (int64_t r = 0; r < rows; r++) {

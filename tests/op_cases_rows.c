@@ -51,9 +51,17 @@ const op_row test_op_gather = {2 * 4 * 3 * COUNT(row_widths), build_gather};
 
 static void build_scatter(op_case *c, int index) {
     static const int64_t targets[] = {1, 3, 40, 1000};
-    const int from_start = case_pick(&index, 2);
+    const int kind = case_pick(&index, 3), from_start = kind == 1;
     const int64_t n = targets[case_pick(&index, COUNT(targets))];
     const int64_t C = row_widths[case_pick(&index, COUNT(row_widths))];
+    if (kind == 2) { /* several indices for every row */
+        const int64_t each = index ? 16 : 3;
+        tensor *sums = case_input(c, -1, 1, SHAPE(2, 5, C));
+        c->bound = 400; /* one row added 16 times over does not cancel as many rows do */
+        c->unit = 1;
+        case_output(c, scatter_each(c->graph, sums, row_indices(c, n, 5, SHAPE(2, 5, each)), n));
+        return;
+    }
     tensor *dy = index ? case_input(c, -1, 1, SHAPE(3, 101, C)) : case_input(c, -1, 1, SHAPE(7, C));
     tensor *rows = index ? row_indices(c, from_start ? 5 : n, from_start ? n : 5, SHAPE(3, 101))
                          : row_indices(c, from_start ? 5 : n, from_start ? n : 5, SHAPE(7));
@@ -61,14 +69,30 @@ static void build_scatter(op_case *c, int index) {
     c->unit = 1;
     case_output(c, scatter(c->graph, dy, rows, n, from_start));
 }
-const op_row test_op_scatter = {2 * 4 * COUNT(row_widths) * 2, build_scatter};
+const op_row test_op_scatter = {3 * 4 * COUNT(row_widths) * 2, build_scatter};
+
+/* One index a row, a few, and many more than the table has rows. */
+static void build_gather_sum(op_case *c, int index) {
+    static const int64_t sources[] = {1, 5, 257}, each[] = {1, 4, 70};
+    const int64_t n = sources[case_pick(&index, COUNT(sources))];
+    const int64_t U = each[case_pick(&index, COUNT(each))];
+    const int64_t C = row_widths[case_pick(&index, COUNT(row_widths))];
+    tensor *x = n == 5 ? case_input(c, -1, 1, SHAPE(n, C))
+                       : case_parameter(c, n == 1 ? DTYPE_BF16 : DTYPE_F32, -1, 1, SHAPE(n, C));
+    tensor *rows =
+        index && U < 70 ? row_indices(c, n, 3, SHAPE(3, 5, U)) : row_indices(c, n, 3, SHAPE(1, U));
+    c->bound = 80; /* sums of up to 70 rows, in the gradient too */
+    c->unit = 1;
+    case_output(c, gather_sum(c->graph, x, rows));
+}
+const op_row test_op_gather_sum = {3 * 3 * COUNT(row_widths) * 2, build_gather_sum};
 
 static void build_rope(op_case *c, int index) {
     static const int64_t shapes[][4] = {/* B, T, H, D */
                                         {1, 1, 1, 2},   {2, 3, 1, 4},    {1, 17, 3, 30},
                                         {2, 5, 2, 32},  {3, 9, 4, 34},   {2, 33, 4, 64},
                                         {1, 2, 2, 258}, {4, 128, 4, 64}, {1, 5, 1, 16}};
-    const int inverse = case_pick(&index, 2);
+    const int inverse = case_pick(&index, 2), neighbours = case_pick(&index, 2);
     const int64_t *s = shapes[case_pick(&index, COUNT(shapes))];
     tensor *x = case_input(c, -1, 1, SHAPE(s[0], s[1], s[2], s[3]));
     tensor *table = case_data(c, 0, 0, SHAPE(s[0], s[1], s[3]));
@@ -80,9 +104,10 @@ static void build_rope(op_case *c, int index) {
         }
     }
     c->bound = 4;
-    case_output(c, rope(c->graph, x, table, inverse));
+    tensor *y = rope(c->graph, x, table, inverse);
+    case_output(c, neighbours ? rope_neighbours(c->graph, y) : y);
 }
-const op_row test_op_rope = {2 * 9, build_rope};
+const op_row test_op_rope = {2 * 2 * 9, build_rope};
 
 /* B, T, C; odd C, one row, one channel. */
 static const int64_t shift_shapes[][3] = {{1, 1, 1},   {2, 3, 1},  {1, 17, 2},   {3, 5, 15},
@@ -99,21 +124,26 @@ static void shift_firsts(op_case *c, int64_t B, int64_t T, int variant, const in
 
 static void build_shift(op_case *c, int index) {
     const int inverse = case_pick(&index, 2), variant = case_pick(&index, 4);
+    const int start = case_pick(&index, 2);
     const int64_t *s = shift_shapes[case_pick(&index, COUNT(shift_shapes))];
     tensor *x = case_input(c, -1, 1, SHAPE(s[0], s[1], s[2]));
     shift_firsts(c, s[0], s[1], variant, NULL);
-    c->bound = 0; /* copies */
-    case_output(c, shift(c->graph, x, c->source[c->n_sources - 1].tensor, inverse));
+    c->bound = start ? 160 : 0; /* copies, and sums of up to 130 rows */
+    c->unit = 1;
+    tensor *y = shift(c->graph, x, c->source[c->n_sources - 1].tensor, inverse);
+    case_output(c, start ? shift_start(c->graph, y, NULL) : y);
 }
-const op_row test_op_shift = {2 * 4 * COUNT(shift_shapes), build_shift};
+const op_row test_op_shift = {2 * 2 * 4 * COUNT(shift_shapes), build_shift};
 
 /* Lanes at the beginning, in the middle and past the end of the ring, with and without padding. */
 static void build_shift_cached(op_case *c, int index) {
     const int variant = case_pick(&index, 4), place = case_pick(&index, 3);
+    const int start = case_pick(&index, 2);
     const int64_t *s = shift_shapes[case_pick(&index, COUNT(shift_shapes))];
     const int64_t B = s[0], T = s[1], C = s[2], R = T + 1 + place;
     tensor *x = case_input(c, -1, 1, SHAPE(B, T, C));
     tensor *state = case_state(c, LAYOUT_ROWS, -1, 1, SHAPE(B + 1, R, 1, C));
+    tensor *first = start ? case_state(c, LAYOUT_ROWS, -1, 1, SHAPE(B + 1, 2, 1, C)) : NULL;
     tensor *slot = case_integers(c, 0, 0, SHAPE(B));
     for (int64_t b = 0; b < B; b++) {
         case_values(c)[b] = (int32_t)((b + place) % (B + 1));
@@ -124,10 +154,11 @@ static void build_shift_cached(op_case *c, int index) {
     tensor *count = case_integers(c, place == 1 ? 0 : (int32_t)T, (int32_t)T, SHAPE(B));
     shift_firsts(c, B, T, variant, rows);
     c->bound = 0;
-    case_output(
-        c, shift_cached(c->graph, x, state, slot, pos, count, c->source[c->n_sources - 1].tensor));
+    tensor *y =
+        shift_cached(c->graph, x, state, slot, pos, count, c->source[c->n_sources - 1].tensor);
+    case_output(c, start ? shift_start(c->graph, y, first) : y);
 }
-const op_row test_op_shift_cached = {4 * 3 * COUNT(shift_shapes), build_shift_cached};
+const op_row test_op_shift_cached = {4 * 3 * 2 * COUNT(shift_shapes), build_shift_cached};
 
 /* slot[B] distinct, pos[B], count[B]; with idle != 0 the last lane has no rows. */
 static void build_store(op_case *c, int index) {

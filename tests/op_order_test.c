@@ -147,6 +147,7 @@ static void expect_scatter(const op_case *c, float *expected, int which) {
     const int32_t *index = c->source[1].data;
     const int64_t rows = tensor_elements(c->source[1].tensor);
     const int64_t C = tensor_columns(c->output[0]), n = tensor_rows(c->output[0]);
+    const int64_t each = c->output[0]->producer->params.scatter.each;
     memset(expected, 0, (size_t)(n * C) * sizeof *expected);
     for (int64_t r = 0; r < rows; r++) {
         int64_t i = index[r];
@@ -155,7 +156,7 @@ static void expect_scatter(const op_case *c, float *expected, int which) {
         }
         i = c->output[0]->producer->params.scatter.from_start ? -1 - i : i;
         for (int64_t k = 0; i >= 0 && i < n && k < C; k++) {
-            expected[i * C + k] += dy[r * C + k];
+            expected[i * C + k] += dy[r / each * C + k];
         }
     }
 }

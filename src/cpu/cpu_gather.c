@@ -1,4 +1,4 @@
-/* cpu_gather.c: rows by index, and the gradient of that.
+/* cpu_gather.c: rows by index, or sums of them, and the gradient of that.
  *
  * scatter first sorts the row numbers by output row (a counting sort, which keeps their order);
  * then every output row adds the rows on its list, ascending. Each row of dy is read once, output
@@ -44,6 +44,45 @@ static void gather_run(const cpu_call *c, int phase, int task, int n_tasks, int 
 
 const cpu_op cpu_gather = {.n_phases = 1, .tasks = gather_tasks, .run = gather_run};
 
+/* --- gather_sum: workspace for each lane list[U], int32 ----------------------------------------
+ */
+
+static int gather_sum_tasks(const cpu_call *c, int phase) {
+    (void)phase;
+    const tensor *x = c->node->input[0], *index = c->node->input[1];
+    return cpu_tasks(c, tensor_rows(index),
+                     (double)tensor_columns(index) * (4.0 + 4.0 * (double)tensor_columns(x)));
+}
+
+static void gather_sum_run(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
+    (void)phase;
+    const int32_t *index = c->in[1];
+    const int64_t columns = tensor_columns(c->node->input[0]), n = c->node->input[0]->dim[0];
+    const int64_t each = tensor_columns(c->node->input[1]);
+    int32_t *list = (int32_t *)c->workspace + lane * each;
+    int64_t begin, end;
+    cpu_range(tensor_rows(c->node->input[1]), 1, task, n_tasks, &begin, &end);
+    for (int64_t r = begin; r < end; r++) {
+        int64_t count = 0;
+        for (int64_t u = 0; u < each; u++)
+            if (index[r * each + u] >= 0 && index[r * each + u] < n)
+                list[count++] = index[r * each + u];
+        c->kernels->rows.sum_listed((float *)c->out[0] + r * columns, c->in[0], list, count,
+                                    columns);
+    }
+}
+
+static size_t gather_sum_workspace(const node *n, int n_lanes) {
+    return (size_t)n_lanes * (size_t)tensor_columns(n->input[1]) * sizeof(int32_t);
+}
+
+const cpu_op cpu_gather_sum = {
+    .n_phases = 1,
+    .tasks = gather_sum_tasks,
+    .run = gather_sum_run,
+    .workspace = gather_sum_workspace,
+};
+
 /* --- scatter: workspace first[n + 2], list[rows], both int32 --------------------------------- */
 
 /* The output row of an index, or -1. */
@@ -56,6 +95,7 @@ static int64_t target_of(int64_t index, int from_start, int64_t n) {
 static void sort_rows(const cpu_call *c, int32_t *first, int32_t *list) {
     const int32_t *index = c->in[1];
     const int64_t rows = tensor_elements(c->node->input[1]), n = c->node->output[0]->dim[0];
+    const int64_t each = c->node->params.scatter.each;
     const int from_start = c->node->params.scatter.from_start;
     /* Counts go two places up, so that after the prefix sum first[o + 1] is where list o begins;
      * filling the lists then moves it to their end. */
@@ -70,7 +110,7 @@ static void sort_rows(const cpu_call *c, int32_t *first, int32_t *list) {
     for (int64_t r = 0; r < rows; r++) {
         int64_t o = target_of(index[r], from_start, n);
         if (o >= 0)
-            list[first[o + 1]++] = (int32_t)r;
+            list[first[o + 1]++] = (int32_t)(r / each);
     }
 }
 
@@ -79,7 +119,7 @@ static int scatter_tasks(const cpu_call *c, int phase) {
     const int64_t n = c->node->output[0]->dim[0], columns = tensor_columns(dy);
     if (phase == 0)
         return 1;
-    double rows_each = (double)tensor_rows(dy) / (double)(n > 0 ? n : 1);
+    double rows_each = (double)tensor_elements(c->node->input[1]) / (double)(n > 0 ? n : 1);
     return cpu_tasks(c, n, (1.0 + rows_each) * (16.0 + 4.0 * (double)columns));
 }
 

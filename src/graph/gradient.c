@@ -64,13 +64,20 @@ static void gradient_gather(graph *g, const node *n, tensor *const *dy) {
         record_gradient(g, start, scatter(g, dy[0], index, start->dim[0], 1));
 }
 
+static void gradient_gather_sum(graph *g, const node *n, tensor *const *dy) {
+    tensor *x = n->input[0];
+    record_gradient(g, x, scatter_each(g, dy[0], n->input[1], x->dim[0]));
+}
+
 /* The table is data: positions are not learned through it. */
 static void gradient_rope(graph *g, const node *n, tensor *const *dy) {
-    record_gradient(g, n->input[0], rope(g, dy[0], n->input[1], !n->params.rope.inverse));
+    tensor *dx = rope(g, dy[0], n->input[1], !n->params.rope.inverse);
+    record_gradient(g, n->input[0], n->params.rope.neighbours ? rope_neighbours(g, dx) : dx);
 }
 
 static void gradient_shift(graph *g, const node *n, tensor *const *dy) {
-    record_gradient(g, n->input[0], shift(g, dy[0], n->input[1], !n->params.shift.inverse));
+    tensor *dx = shift(g, dy[0], n->input[1], !n->params.shift.inverse);
+    record_gradient(g, n->input[0], n->params.shift.start ? shift_start(g, dx, NULL) : dx);
 }
 
 /* Draws again instead of keeping what was drawn. */

@@ -110,6 +110,14 @@ tensor *dot_heads(graph *g, tensor *a, tensor *b);
  * give zeros. */
 tensor *gather(graph *g, tensor *x, tensor *start, tensor *index);
 
+/* y[..,C] from index[..,U]: the sum of the rows of x[N,C] that U indices name, ascending, from 0;
+ * indices outside add nothing. */
+tensor *gather_sum(graph *g, tensor *x, tensor *index);
+
+/* The gradient of gather_sum: y[n,C], where each row of dy[..,C] is added to the rows that its
+ * indices index[..,U] name, in the order of the indices. */
+tensor *scatter_each(graph *g, tensor *dy, tensor *index, int64_t n);
+
 /* The gradient of gather: y[n,C] sums the rows of dy[..,C] by index[..], rows ascending. With
  * from_start the rows of the second source (index -1-i to row i), else those of the first. */
 tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start);
@@ -118,6 +126,9 @@ tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start);
  * sin[D/2]. y_i = x_i cos - x_{i+D/2} sin; y_{i+D/2} = x_i sin + x_{i+D/2} cos. inverse negates
  * sin. */
 tensor *rope(graph *g, tensor *x, tensor *table, int inverse);
+
+/* Marks the result of rope: pair i is (2i, 2i+1) instead. Returns y. */
+tensor *rope_neighbours(graph *g, tensor *y);
 
 /* x[B,T,C] with its upper channels one row late: channels below ceil(C/2) as they are, the others
  * those of row t-1 where first[b,t] < t, else 0 (first[B,T] i32: the first row of t's sequence).
@@ -130,6 +141,13 @@ tensor *shift(graph *g, tensor *x, tensor *first, int inverse);
  * read. Rows t >= count[b] are padding: zeros. */
 tensor *shift_cached(graph *g, tensor *x, tensor *state, tensor *slot, tensor *pos, tensor *count,
                      tensor *first);
+
+/* Marks the result of shift or shift_cached: before a row that begins its sequence (first[b,t] is
+ * not below t) but row 0 stands row 0. Of the gradient, dx of row 0 is its own, then in the upper
+ * channels plus those of dy of all such rows t, ascending. Of shift_cached, state[S,R',1,C] holds
+ * the first rows of each slot: store_first writes it, before y is recorded; elsewhere it is NULL.
+ * Returns y. */
+tensor *shift_start(graph *g, tensor *y, tensor *state);
 
 /* Dropout (Srivastava et al. 2014): 0 where the element's draw is below `rate`, which is rounded to
  * p = a multiple of 2^-24 below 1, else x / (1-p). key[3] i32 holds the halves of the seed, the low

@@ -24,6 +24,7 @@
     ROW(SCALE_HEADS, scale_heads)                                                                  \
     ROW(DOT_HEADS, dot_heads)                                                                      \
     ROW(GATHER, gather)                                                                            \
+    ROW(GATHER_SUM, gather_sum)                                                                    \
     NONE(SCATTER, scatter, "is itself the gradient of gather")                                     \
     ROW(ROPE, rope)                                                                                \
     ROW(SHIFT, shift)                                                                              \
@@ -99,12 +100,15 @@ typedef union op_params {
     } norm;
     struct {
         int32_t from_start; /* sum the rows that came from the second source */
+        int32_t each;       /* indices for each row of dy, see scatter_each */
     } scatter;
     struct {
         int32_t inverse;
+        int32_t neighbours; /* pairs are (2i, 2i+1): see rope_neighbours */
     } rope;
     struct {
         int32_t inverse;
+        int32_t start; /* row 0 stands before every sequence: see shift_start */
     } shift;
     struct {
         int32_t first; /* no ring: see store_first */

@@ -27,6 +27,7 @@ const char *op_name(op kind) {
 unsigned op_integer_inputs(op kind) {
     static const unsigned bits[OP_COUNT] = {
         [OP_GATHER] = 1u << 2,
+        [OP_GATHER_SUM] = 1u << 1,
         [OP_SCATTER] = 1u << 1,
         [OP_SHIFT] = 1u << 1,
         [OP_SHIFT_CACHED] = 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5,
@@ -226,19 +227,41 @@ tensor *gather(graph *g, tensor *x, tensor *start, tensor *index) {
     return record_result(g, record_node(g, OP_GATHER, 3, inputs), DTYPE_F32, index->rank + 1, dim);
 }
 
-tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start) {
-    if (!ready(g, dy, index))
+tensor *gather_sum(graph *g, tensor *x, tensor *index) {
+    if (!ready(g, x, index))
         return NULL;
-    if (index->type != DTYPE_I32 || tensor_rows(dy) != tensor_elements(index))
+    if (x->rank != 2 || index->type != DTYPE_I32 || index->rank < 2)
+        return refuse(g, OP_GATHER_SUM, x, index, "a matrix and i32 indices[..,U] are needed");
+    int64_t dim[TENSOR_MAX_RANK];
+    memcpy(dim, index->dim, sizeof dim);
+    dim[index->rank - 1] = x->dim[1];
+    tensor *inputs[] = {x, index};
+    return record_result(g, record_node(g, OP_GATHER_SUM, 2, inputs), DTYPE_F32, index->rank, dim);
+}
+
+/* `each` indices for every row of dy. */
+static tensor *record_scatter(graph *g, tensor *dy, tensor *index, int64_t n, int64_t each,
+                              int from_start) {
+    if (index->type != DTYPE_I32 || tensor_rows(dy) * each != tensor_elements(index))
         return refuse(g, OP_SCATTER, dy, index, "one i32 index a row is needed");
     if (tensor_elements(index) > INT32_MAX)
         return refuse(g, OP_SCATTER, dy, index, "rows are counted in 31 bits");
     tensor *inputs[] = {dy, index};
     node *made = record_node(g, OP_SCATTER, 2, inputs);
-    if (made)
+    if (made) {
         made->params.scatter.from_start = from_start;
+        made->params.scatter.each = (int32_t)each;
+    }
     int64_t dim[] = {n, tensor_columns(dy)};
     return record_result(g, made, DTYPE_F32, 2, dim);
+}
+
+tensor *scatter(graph *g, tensor *dy, tensor *index, int64_t n, int from_start) {
+    return ready(g, dy, index) ? record_scatter(g, dy, index, n, 1, from_start) : NULL;
+}
+
+tensor *scatter_each(graph *g, tensor *dy, tensor *index, int64_t n) {
+    return ready(g, dy, index) ? record_scatter(g, dy, index, n, tensor_columns(index), 0) : NULL;
 }
 
 tensor *rope(graph *g, tensor *x, tensor *table, int inverse) {
@@ -248,7 +271,18 @@ tensor *rope(graph *g, tensor *x, tensor *table, int inverse) {
         table->dim[1] != x->dim[1] || table->dim[2] != x->dim[3] || x->dim[3] % 2)
         return refuse(g, OP_ROPE, x, table, "x[B,T,H,D], D even, and table[B,T,D] are needed");
     tensor *inputs[] = {x, table};
-    return record_like(g, OP_ROPE, 2, inputs, x, (op_params){.rope = {inverse}});
+    return record_like(g, OP_ROPE, 2, inputs, x, (op_params){.rope = {inverse, 0}});
+}
+
+tensor *rope_neighbours(graph *g, tensor *y) {
+    if (!ready(g, y, y))
+        return NULL;
+    if (!y->producer || y->producer->op != OP_ROPE) {
+        error_set(&g->error, OCTET_ERROR, "rope_neighbours: the result of rope is needed");
+        return NULL;
+    }
+    y->producer->params.rope.neighbours = 1;
+    return y;
 }
 
 static int attention_shapes(const tensor *q, const tensor *k, const tensor *v) {
@@ -395,7 +429,30 @@ tensor *shift(graph *g, tensor *x, tensor *first, int inverse) {
     if (x->rank != 3 || !is_rows(first, x))
         return refuse(g, OP_SHIFT, x, first, "x[B,T,C] and first[B,T] i32 are needed");
     tensor *inputs[] = {x, first};
-    return record_like(g, OP_SHIFT, 2, inputs, x, (op_params){.shift = {inverse}});
+    return record_like(g, OP_SHIFT, 2, inputs, x, (op_params){.shift = {inverse, 0}});
+}
+
+tensor *shift_start(graph *g, tensor *y, tensor *state) {
+    node *n = y ? y->producer : NULL;
+    if (!ready(g, y, y))
+        return NULL;
+    int cached = n && n->op == OP_SHIFT_CACHED;
+    int is_first = cached && state && is_state(state, LAYOUT_ROWS) && state->rank == 4 &&
+                   state->dim[0] == n->input[1]->dim[0] && state->dim[2] == 1 &&
+                   state->dim[3] == y->dim[2] && state->dim[1] >= 1 &&
+                   (!state->producer || state->producer->id < n->id);
+    if (!n || (!cached && (n->op != OP_SHIFT || state)) || (cached && !is_first)) {
+        error_set(&g->error, OCTET_ERROR,
+                  "shift_start: the result of shift is needed, or of shift_cached with an older "
+                  "state[S,R,1,C] of S and C as there");
+        return NULL;
+    }
+    n->params.shift.start = 1;
+    if (cached) {
+        n->input[6] = state;
+        n->n_inputs = 7;
+    }
+    return y;
 }
 
 tensor *shift_cached(graph *g, tensor *x, tensor *state, tensor *slot, tensor *pos, tensor *count,

@@ -19,10 +19,26 @@ void ref_gather(const ref_call *c) {
     }
 }
 
-/* y[n,C] from dy[..,C], index[..]. */
+/* y[..,C] from x[N,C], index[..,U]. */
+void ref_gather_sum(const ref_call *c) {
+    const tensor *x = c->node->input[0], *index = c->node->input[1];
+    const int64_t rows = tensor_rows(index), U = tensor_columns(index), C = tensor_columns(x);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t j = 0; j < C; j++) {
+            double sum = 0;
+            for (int64_t u = 0; u < U; u++) {
+                const int64_t i = (int64_t)c->in[1][r * U + u];
+                sum += i >= 0 && i < tensor_rows(x) ? c->in[0][i * C + j] : 0;
+            }
+            c->out[0][r * C + j] = sum;
+        }
+    }
+}
+
+/* y[n,C] from dy[..,C], index[..], `each` for every row of dy. */
 void ref_scatter(const ref_call *c) {
     const int64_t rows = tensor_elements(c->node->input[1]), C = tensor_columns(c->node->input[0]);
-    const int64_t n = tensor_rows(c->node->output[0]);
+    const int64_t n = tensor_rows(c->node->output[0]), each = c->node->params.scatter.each;
     for (int64_t i = 0; i < n * C; i++) {
         c->out[0][i] = 0;
     }
@@ -36,13 +52,13 @@ void ref_scatter(const ref_call *c) {
         }
         if (i >= 0 && i < n) {
             for (int64_t j = 0; j < C; j++) {
-                c->out[0][i * C + j] += c->in[0][r * C + j];
+                c->out[0][i * C + j] += c->in[0][r / each * C + j];
             }
         }
     }
 }
 
-/* x[B,T,H,D], table[B,T,D] = cos[D/2] then sin[D/2]. */
+/* x[B,T,H,D], table[B,T,D] = cos[D/2] then sin[D/2]; pair i is i and i + D/2, or 2i and 2i + 1. */
 void ref_rope(const ref_call *c) {
     const tensor *x = c->node->input[0];
     const int64_t rows = x->dim[0] * x->dim[1], H = x->dim[2], D = x->dim[3];
@@ -54,8 +70,10 @@ void ref_rope(const ref_call *c) {
                 const double cosine = c->in[1][r * D + i];
                 const double sine =
                     c->in[1][r * D + D / 2 + i] * (c->node->params.rope.inverse ? -1 : 1);
-                y[i] = u[i] * cosine - u[i + D / 2] * sine;
-                y[i + D / 2] = u[i] * sine + u[i + D / 2] * cosine;
+                const int neighbours = c->node->params.rope.neighbours;
+                const int64_t a = neighbours ? 2 * i : i, b = neighbours ? 2 * i + 1 : i + D / 2;
+                y[a] = u[a] * cosine - u[b] * sine;
+                y[b] = u[a] * sine + u[b] * cosine;
             }
         }
     }
@@ -82,7 +100,8 @@ void ref_store(const ref_call *c) {
     }
 }
 
-/* x[B,T,C], first[B,T]; channels from ceil(C/2) on are those of the row before, or after. */
+/* x[B,T,C], first[B,T]; channels from ceil(C/2) on are those of the row before, or after. With
+ * start row 0 is before every row that begins a sequence. */
 void ref_shift(const ref_call *c) {
     const tensor *x = c->node->input[0];
     const int64_t T = x->dim[1], C = x->dim[2], n = tensor_elements(x);
@@ -97,9 +116,21 @@ void ref_shift(const ref_call *c) {
             c->out[0][i] = meet ? c->in[0][inverse ? i + C : i - C] : 0;
         }
     }
+    for (int64_t i = 0; i < n && c->node->params.shift.start; i++) {
+        const int64_t t = i / C % T, b = i / C / T, zero = b * T * C + i % C;
+        if (i % C < (C + 1) / 2 || t == 0 || c->in[1][b * T + t] < (double)t) {
+            continue;
+        }
+        if (inverse) {
+            c->out[0][zero] += c->in[0][i];
+        } else {
+            c->out[0][i] = c->in[0][zero];
+        }
+    }
 }
 
-/* x[B,T,C], state[S,R,1,C], slot[B], pos[B], count[B], first[B,T]. */
+/* x[B,T,C], state[S,R,1,C], slot[B], pos[B], count[B], first[B,T], with start first rows[S,R',1,C].
+ */
 void ref_shift_cached(const ref_call *c) {
     const tensor *x = c->node->input[0];
     const int64_t T = x->dim[1], C = x->dim[2], R = c->node->input[1]->dim[1];
@@ -110,6 +141,8 @@ void ref_shift_cached(const ref_call *c) {
         double y = i % C < (C + 1) / 2 ? c->in[0][i] : 0;
         if (i % C >= (C + 1) / 2 && row > 0 && c->in[5][b * T + t] < (double)row) {
             y = c->in[1][(slot * R + (row - 1) % R) * C + i % C];
+        } else if (i % C >= (C + 1) / 2 && row > 0 && c->node->params.shift.start) {
+            y = c->in[6][slot * c->node->input[6]->dim[1] * C + i % C];
         }
         c->out[0][i] = t < (int64_t)c->in[4][b] ? y : 0;
     }
