@@ -364,6 +364,8 @@ static const struct {
     {-1, "endless", "true"},
     {-1, "softcap", "30"},
     {-1, "init_scale", "0.5"},
+    {-1, "layout", "\"lucidrains\""},
+    {-1, "head_bias", "true"},
     {0, "dim", "32"},
     {0, "layers", "0"},
     {0, "heads", "4"},
@@ -391,6 +393,11 @@ static const struct {
     {0, "value_residual", "true"},
     {0, "token_shift", "true"},
     {0, "dropout", "0.5"},
+    {0, "embedder", "\"normed\""},
+    {0, "split", "\"full\""},
+    {0, "embed_rope", "true"},
+    {0, "mlp_bias", "true"},
+    {0, "norm_epsilon", "1e-6"},
 };
 
 enum { OTHERS = sizeof others / sizeof *others };
@@ -403,7 +410,8 @@ static int has_other(const char *key) {
 }
 
 /* Two that differ in one key have different identities, and no key that there is was forgotten
- * here; but the only mixer, which has no other. */
+ * here; but the only mixer, which has no other, and symbols that need another layout or a larger
+ * vocabulary. */
 static void every_key_of_a_model_is_in_its_identity(void **state) {
     (void)state;
     char *text[OTHERS + 1];
@@ -422,7 +430,8 @@ static void every_key_of_a_model_is_in_its_identity(void **state) {
     char *all = config_text(&c);
     json_t *root = json_loads(all, 0, NULL);
     json_object_foreach(root, key, value)
-        assert_true(has_other(key) || !strcmp(key, "levels") || !strcmp(key, "train"));
+        assert_true(has_other(key) || !strcmp(key, "levels") || !strcmp(key, "train") ||
+                    !strcmp(key, "start_symbols") || !strcmp(key, "end_symbol"));
     json_object_foreach(json_array_get(json_object_get(root, "levels"), 0), key, value)
         assert_true(has_other(key) || !strcmp(key, "mixer"));
     json_decref(root);
@@ -752,7 +761,7 @@ typedef struct bounds {
 static const bounds BOUNDS[] = {
     {MODEL, "context", "0", "1", "16777216", "16777217"},
     {MODEL, "keep", "-1", "0", "16777216", "16777217"},
-    {MODEL, "vocabulary", "255", "256", "65536", "65537"},
+    {MODEL, "vocabulary", "1", "2", "65536", "65537"},
     {MODEL, "softcap", "-0.001", "0", "1000", "1000.1"},
     {MODEL, "init_scale", "0.00099", "0.001", "10", "10.01"},
     {LAST, "dim", "3", "4", "16384", "16385"},
@@ -770,6 +779,7 @@ static const bounds BOUNDS[] = {
     {LAST, "ngram_rows", "0", "1", "16777216", "16777217"},
     {LAST, "ngram_width", "0", "1", "1024", "1025"},
     {LAST, "dropout", "-0.1", "0", "0.999999", "1"},
+    {LAST, "norm_epsilon", "0", "1e-30", "0.1", "0.11"},
     {TRAIN, "batch", "0", "1", "65536", "65537"},
     {TRAIN, "micro_batches", "0", "1", "65536", "2147483648"},
     {TRAIN, "steps", "0", "1", "1000000000", "9223372036854775807"},

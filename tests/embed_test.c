@@ -214,10 +214,10 @@ static float *logits_of(const model *m, const uint8_t *bytes) {
     tensor *logits = graph_output(g, model_forward(g, m, rows));
     program *p = graph_run_compile(m->backend, g);
     for (int s = 0; s < m->config.n_levels; s++) {
-        int64_t n = model_window_rows(m, s), group = m->shape[s].group;
+        int64_t n = model_window_rows(m, s);
         support_ok(row_arrays_create(&arrays[s], &m->shape[s], 1, n, &error), &error);
         for (int64_t t = 0; t < n; t++)
-            row_fill(&arrays[s], &m->shape[s], 0, t, t, bytes, group ? t / group * group : 0,
+            row_fill(&arrays[s], &m->shape[s], 0, t, t, bytes, row_parent(&m->shape[s], t),
                      m->table[s]);
         support_ok(model_rows_upload(p, &rows[s], &arrays[s], &error), &error);
         row_arrays_finish(&arrays[s]);

@@ -39,9 +39,9 @@ static void likelihood_agrees_with_libm(void **state) {
 /* --- sampling */
 
 static uint8_t sample(const float *logits, octet_sampling p, uint64_t position) {
-    uint8_t byte = 0;
-    support_ok(sampler_draw(&byte, logits, &p, position, &error), &error);
-    return byte;
+    int symbol = 0;
+    support_ok(sampler_draw(&symbol, logits, 256, &p, position, &error), &error);
+    return (uint8_t)symbol;
 }
 
 static void count_draws(int *count, const float *logits, octet_sampling p, int n) {
@@ -75,7 +75,7 @@ static void sampler_distributions(void **state) {
     uint64_t seed = 5;
     support_fill(logits, 256, -2, 2, &seed);
     for (int i = 256; i < 260; i++)
-        logits[i] = 50; /* special symbols: never drawn, and no part of the sum */
+        logits[i] = 50; /* past the 256 that count */
     memset(all, 1, sizeof all);
     /* 255 degrees of freedom: mean 255, deviation 22.6; 400 is 6 deviations away */
     count_draws(count, logits, (octet_sampling){.temperature = 1, .seed = 1}, DRAWS);
@@ -151,26 +151,51 @@ static void sampler_cuts(void **state) {
 static void sampler_refuses(void **state) {
     (void)state;
     float logits[256] = {0};
-    uint8_t byte;
+    int symbol;
     const octet_sampling bad[] = {
         {.temperature = -1}, {.temperature = NAN}, {.temperature = INFINITY}, {.top_k = -1},
         {.top_p = 1.5f},     {.top_p = NAN},       {.min_p = -0.1f},          {.min_p = 2}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(sampler_draw(&byte, logits, &bad[i], 0, &error), OCTET_ERROR);
+        assert_int_equal(sampler_draw(&symbol, logits, 256, &bad[i], 0, &error), OCTET_ERROR);
     const octet_sampling fine = {.temperature = 1};
     logits[7] = NAN;
-    assert_int_equal(sampler_draw(&byte, logits, &fine, 0, &error), OCTET_ERROR);
+    assert_int_equal(sampler_draw(&symbol, logits, 256, &fine, 0, &error), OCTET_ERROR);
     logits[7] = INFINITY;
-    assert_int_equal(sampler_draw(&byte, logits, &fine, 0, &error), OCTET_ERROR);
+    assert_int_equal(sampler_draw(&symbol, logits, 256, &fine, 0, &error), OCTET_ERROR);
     logits[7] = -INFINITY;
-    assert_int_equal(sampler_draw(&byte, logits, &fine, 0, &error), OCTET_OK);
+    assert_int_equal(sampler_draw(&symbol, logits, 256, &fine, 0, &error), OCTET_OK);
+}
+
+/* Other numbers of symbols: only those are drawn, the last like any other. */
+static void sampler_counts_symbols(void **state) {
+    (void)state;
+    static const int sizes[] = {1, 2, 100, 255, 257};
+    float logits[SAMPLER_SYMBOLS + 1] = {0};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int n = sizes[i];
+        int last = 0;
+        logits[n] = 100;
+        for (uint64_t at = 0; at < 3000; at++) {
+            const octet_sampling p = {.temperature = 1, .top_p = at % 2 ? 0.999f : 0, .seed = 5};
+            int symbol = -1;
+            support_ok(sampler_draw(&symbol, logits, n, &p, at, &error), &error);
+            assert_in_range(symbol, 0, n - 1);
+            last += symbol == n - 1;
+        }
+        assert_true(last > 0);
+        logits[n - 1] = 1;
+        int symbol = -1;
+        support_ok(sampler_draw(&symbol, logits, n, &(octet_sampling){.temperature = 0}, 0, &error),
+                   &error);
+        assert_int_equal(symbol, n - 1);
+        logits[n - 1] = logits[n] = 0;
+    }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(likelihood_agrees_with_libm),
-        cmocka_unit_test(sampler_distributions),
-        cmocka_unit_test(sampler_cuts),
+        cmocka_unit_test(sampler_counts_symbols), cmocka_unit_test(likelihood_agrees_with_libm),
+        cmocka_unit_test(sampler_distributions),  cmocka_unit_test(sampler_cuts),
         cmocka_unit_test(sampler_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,6 +274,86 @@ static void score_stops(void **state) {
     backend_destroy(&b);
 }
 
+/* Bytes past a small vocabulary can be read, cost without end, and are never drawn. */
+static void few_symbols(void **state) {
+    (void)state;
+    enum { SYMBOLS = 100 };
+    backend *b = tiny_backend(2, CPU_AVX512);
+    model *m = tiny_model_of(
+        b,
+        "{\"context\": 32, \"vocabulary\": 100, \"levels\": ["
+        "{\"dim\": 16, \"layers\": 1, \"heads\": 2, \"patch\": 4, \"embedder\": \"one-hot\"},"
+        "{\"dim\": 16, \"layers\": 1, \"heads\": 2}]}",
+        SEED);
+    uint8_t bytes[64], byte;
+    float bits[64];
+    double total, sum = 0;
+    for (int i = 0; i < 64; i++)
+        bytes[i] = (uint8_t)(i * 37 % SYMBOLS);
+    octet_score_params wanted = {.keep = -1};
+    support_ok(score_windows(m, bytes, 64, &wanted, &total, &error), &error);
+    session *s = case_session(m, 1);
+    int stream = case_join(s);
+    case_feed(s, stream, bytes, 64, bits);
+    for (int i = 0; i < 64; i++)
+        sum += (double)bits[i];
+    assert_true(total == sum && isfinite(sum));
+    for (uint64_t i = 0; i < 300; i++) {
+        const octet_sampling hot = {.temperature = 100, .seed = i};
+        support_ok(session_sample(s, stream, &hot, &byte, &error), &error);
+        assert_true(byte < SYMBOLS);
+        case_feed(s, stream, &byte, 1, bits);
+        assert_true(isfinite(bits[0]));
+    }
+    byte = SYMBOLS;
+    case_feed(s, stream, &byte, 1, bits);
+    assert_true(isinf(bits[0]) && bits[0] > 0);
+    bytes[41] = SYMBOLS;
+    assert_int_equal(score_windows(m, bytes, 64, &wanted, &total, &error), OCTET_CORRUPT);
+    support_contains(error.text, "byte 41 no probability: 100 is not in its vocabulary");
+    session_destroy(&s);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
+/* A symbol past the bytes that ends streams, or with the same weights does not. */
+static void streams_end(void **state) {
+    (void)state;
+    static const char format[] =
+        "{\"context\": 32, \"vocabulary\": 300, %s\"levels\": ["
+        "{\"dim\": 16, \"layers\": 1, \"heads\": 2, \"zero_init\": false}]}";
+    backend *b = tiny_backend(2, CPU_AVX512);
+    char json[256];
+    int ends = 0, draws = 3000;
+    snprintf(json, sizeof json, format, "\"end_symbol\": 299, ");
+    model *m = tiny_model_of(b, json, SEED);
+    session *s = case_session(m, 1);
+    int stream = case_join(s);
+    for (int i = 0; i < draws; i++) {
+        const octet_sampling p = {.temperature = 50, .seed = (uint64_t)i};
+        uint8_t byte = 1;
+        octet_status status = session_sample(s, stream, &p, &byte, &error);
+        assert_true(status == OCTET_OK || (status == OCTET_END && byte == 0));
+        ends += status == OCTET_END;
+    }
+    /* nearly uniform over 257 symbols: the mean is 11.7 */
+    assert_in_range(ends, 2, 40);
+    session_destroy(&s);
+    model_destroy(&m);
+    snprintf(json, sizeof json, format, "");
+    m = tiny_model_of(b, json, SEED);
+    s = case_session(m, 1);
+    stream = case_join(s);
+    for (int i = 0; i < draws; i++) {
+        const octet_sampling p = {.temperature = 50, .seed = (uint64_t)i};
+        uint8_t byte;
+        support_ok(session_sample(s, stream, &p, &byte, &error), &error);
+    }
+    session_destroy(&s);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(score_equals_session), cmocka_unit_test(score_many_windows),
@@ -280,6 +361,7 @@ int main(void) {
         cmocka_unit_test(score_stops),          cmocka_unit_test(strided_equals_two_sessions),
         cmocka_unit_test(strided_wide),         cmocka_unit_test(strided_on_any_machine),
         cmocka_unit_test(strided_is_a_code),    cmocka_unit_test(strided_needs_patches),
+        cmocka_unit_test(few_symbols),          cmocka_unit_test(streams_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

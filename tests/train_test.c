@@ -372,6 +372,14 @@ static void train_bad_input(void **state) {
     assert_int_equal(train_with(&p, &how, &error), OCTET_ERROR);
     assert_non_null(strstr(error.text, "seed"));
     place_remove(&p);
+    place_create(&p,
+                 "{\"context\": 32, \"vocabulary\": 64, \"levels\": ["
+                 "{\"dim\": 16, \"layers\": 1, \"heads\": 2}]}",
+                 "muon", 1, STEPS);
+    how = (octet_train_params){.data = data, .n_data = 1, .config = p.config, .warmup = -1};
+    assert_int_equal(train_with(&p, &how, &error), OCTET_ERROR);
+    assert_non_null(strstr(error.text, "the vocabulary is 64 symbols"));
+    place_remove(&p);
 }
 
 int main(void) {

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "model/config_check.h"
 #include "ref_backend.h"
 #include "session_case.h"
 #include "support.h"
@@ -57,6 +58,36 @@ static const option_row options[] = {
     {"token shift", "", ", \"token_shift\": true", ", \"token_shift\": true", 1, 4, ""},
     {"dropout", "", ", \"dropout\": 0.3", ", \"dropout\": 0.1", 1, 4, ""},
     {"leaky", "", ", \"mlp\": \"leaky-relu2\"", ", \"mlp\": \"gelu-tanh\"", 1, 4, ""},
+    {"head bias", "\"head_bias\": true, \"tied_head\": false, ", ", \"mlp_bias\": true", "", 1, 4,
+     ""},
+    {"norm epsilon", "", ", \"norm_epsilon\": 1e-16", ", \"norm_epsilon\": 0.01", 1, 4, ""},
+    {"both positions", "", ", \"positions\": \"learned-rope\"", ", \"positions\": \"learned-rope\"",
+     1, 4, ""},
+    {"turned units", "", ", \"embed_rope\": true", ", \"embed_rope\": true", 1, 4, ""},
+    {"normed units", "", ", \"embedder\": \"normed\"", "", 2, 4, ""},
+    {"one-hot units", "", ", \"embedder\": \"one-hot\"", "", 2, 4, ""},
+    {"full split", "", ", \"split\": \"full\"", "", 2, 4, ""},
+    {"own starts", "\"layout\": \"lucidrains\", ", "", "", 1, 4, ""},
+    {"own starts, windows", "\"layout\": \"lucidrains\", ",
+     ", \"window\": 3, \"positions\": \"alibi\"", ", \"window\": 2, \"positions\": \"learned\"", 1,
+     4, ""},
+    {"MEGABYTE-pytorch", "\"layout\": \"lucidrains\", \"tied_head\": false, \"head_bias\": true, ",
+     ", \"embedder\": \"normed\", \"split\": \"full\", \"positions\": \"learned-rope\", "
+     "\"norm_epsilon\": 1e-16, \"token_shift\": true, \"mlp\": \"gelu\", \"mlp_bias\": true, "
+     "\"qk_norm\": false, \"kv_heads\": 1",
+     ", \"token_shift\": true, \"mlp\": \"gelu\", \"mlp_bias\": true, \"qk_norm\": false", 1, 4,
+     ""},
+    {"MBLM", "\"layout\": \"lucidrains\", \"vocabulary\": 257, ",
+     ", \"embedder\": \"normed\", \"split\": \"full\", \"embed_rope\": true, \"token_shift\": true",
+     "", 1, 4, ""},
+    {"given patch", "\"layout\": \"bgpt\", \"vocabulary\": 257, \"start_symbols\": [116, 256], ",
+     "", "", 2, 4, ""},
+    {"bGPT", "\"layout\": \"bgpt\", \"vocabulary\": 257, \"start_symbols\": [116, 256], ",
+     ", \"embedder\": \"one-hot\", \"positions\": \"learned\", \"norm\": \"layer\", "
+     "\"bias\": true, \"qk_norm\": false, \"mlp\": \"gelu-tanh\"",
+     ", \"positions\": \"learned\", \"norm\": \"layer\", \"bias\": true, "
+     "\"qk_norm\": false, \"mlp\": \"gelu-tanh\"",
+     2, 4, ""},
     {"all of the recipe", "\"softcap\": 20, \"tied_head\": false, ",
      ", \"ngrams\": [2, 3], \"ngram_rows\": 64, \"ngram_width\": 4, \"x0_mix\": true, "
      "\"value_residual\": true, \"conv_encoder\": true, \"window\": [4, 0]",
@@ -74,11 +105,12 @@ static void write_json(char *out, size_t size, const option_row *o, int levels) 
         "\"dim\": 24, \"heads\": 3",
     };
     static const int patches[4][4] = {{0}, {4, 0}, {3, 2, 0}, {2, 3, 2, 0}};
+    const int equal = strstr(o->top, "bgpt") != NULL; /* its levels have one width */
     size_t n = (size_t)snprintf(out, size, "{\"context\": 24, %s\"levels\": [", o->top);
     for (int s = 0; s < levels; s++) {
         int last = s + 1 == levels;
         n += (size_t)snprintf(out + n, size - n, "%s{%s, \"layers\": 2, \"zero_init\": false",
-                              s ? ", " : "", shapes[levels - 1 - s]);
+                              s ? ", " : "", shapes[equal ? 2 : levels - 1 - s]);
         if (!last)
             n += (size_t)snprintf(out + n, size - n, ", \"patch\": %d", patches[levels - 1][s]);
         n += (size_t)snprintf(out + n, size - n, "%s%s}", last ? o->last : o->above,
@@ -148,6 +180,7 @@ static void contract(void **state) {
     backend *b = tiny_backend(2, CPU_AVX512), *ref = NULL;
     support_ok(ref_backend_create(&ref, &error), &error);
     model *m = tiny_model_of(b, json, SEED), *twin = tiny_model_of(ref, json, SEED);
+    assert_int_equal(config_weights(&m->config), params_count(&m->params));
     check_bits(json, m->config.context);
     whole_check_causal(m);
     whole_check_gradient(twin, 3);

@@ -72,10 +72,10 @@ void whole_set_key(whole *w, uint32_t low, uint32_t high, uint32_t step) {
 void whole_run(whole *w, const uint8_t *bytes) {
     const model *m = w->m;
     for (int i = 0; i < m->config.n_levels; i++) {
-        int64_t group = m->shape[i].group, rows = w->arrays[i].rows;
+        int64_t rows = w->arrays[i].rows, above = i ? w->arrays[i - 1].rows : 0;
         for (int64_t at = 0; at < WHOLE_BATCH * rows; at++) {
             int64_t b = at / rows, n = at % rows;
-            int64_t parent = group ? b * rows + n / group * group : 0;
+            int64_t parent = b * above + row_parent(&m->shape[i], n);
             row_fill(&w->arrays[i], &m->shape[i], b, n, n, bytes + b * w->length, parent,
                      m->table[i]);
         }

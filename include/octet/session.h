@@ -70,7 +70,9 @@ typedef struct octet_sampling {
     uint32_t number;   /* of the stream, for draws: equal numbers give equal draws */
 } octet_sampling;
 
-/* Draws the stream's next byte (never a special symbol) without feeding it. */
+/* Draws the stream's next byte without feeding it. Special symbols are never drawn but one: where
+ * the model has an end symbol ("end_symbol" of its configuration), it is a candidate like the
+ * bytes, and OCTET_END, without an error text, says that it was drawn. */
 octet_status octet_session_sample(octet_session *session, int stream,
                                   const octet_sampling *sampling, uint8_t *byte,
                                   octet_error *error);

@@ -13,7 +13,8 @@ typedef enum octet_status {
     OCTET_CORRUPT = 3, /* corrupt or unsupported input, also a model whose weights are not finite */
     OCTET_WRONG_MODEL = 4, /* the data belongs to another model */
     OCTET_NO_MEMORY = 5,   /* an allocation failed; nothing was lost */
-    OCTET_STOPPED = 6      /* the caller's stop flag was set; the state was saved */
+    OCTET_STOPPED = 6,     /* the caller's stop flag was set; the state was saved */
+    OCTET_END = 7          /* no failure: the model ended the stream instead of giving a byte */
 } octet_status;
 
 typedef struct octet_error {

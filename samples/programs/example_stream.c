@@ -17,14 +17,14 @@ static octet_status stream_on(octet_session *session, int stream, long bytes, oc
         uint8_t byte;
         status = octet_session_sample(session, stream, &sampling, &byte, error);
         if (status)
-            break;
+            break; /* also when the model ends the stream */
         putchar(byte);
         fflush(stdout);
         octet_feed feed = {.stream = stream, .bytes = &byte, .n = 1};
         status = octet_session_feed(session, &feed, 1, error);
     }
     putchar('\n');
-    return status;
+    return status == OCTET_END ? OCTET_OK : status;
 }
 
 int main(int argc, char **argv) {

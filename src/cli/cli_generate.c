@@ -30,6 +30,7 @@ typedef struct sample {
     uint8_t next;
     uint8_t *bytes; /* all so far, when the result is written at the end */
     size_t n, capacity;
+    int ended; /* by the model */
 } sample;
 
 typedef struct generate_run {
@@ -39,8 +40,8 @@ typedef struct generate_run {
     const volatile int *stop;
     sample *samples;
     octet_feed *feeds;
-    int n_samples, streaming;
-    int64_t limit; /* bytes; -1: without end */
+    int n_samples, n_feeds, streaming; /* samples that go on have a feed */
+    int64_t limit;                     /* bytes; -1: without end */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -182,17 +183,25 @@ static octet_status feed_prompt(generate_run *run, const octet_bytes *prompt, oc
     return status;
 }
 
-/* The next byte of every sample. */
+/* The next byte of every sample that goes on. */
 static octet_status draw(generate_run *run, octet_error *error) {
     octet_status status = OCTET_OK;
+    run->n_feeds = 0;
     for (int i = 0; i < run->n_samples && !status; i++) {
         sample *s = &run->samples[i];
+        if (s->ended)
+            continue;
         status = octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
-        run->feeds[i] = (octet_feed){s->stream, &s->next, 1, NULL};
+        s->ended = status == OCTET_END;
+        if (s->ended) {
+            status = OCTET_OK;
+            continue;
+        }
+        run->feeds[run->n_feeds++] = (octet_feed){s->stream, &s->next, 1, NULL};
         if (!status && !run->streaming)
             status = keep_byte(s, error);
     }
-    if (!status && run->streaming) {
+    if (!status && run->streaming && run->n_feeds) {
         stream_byte(run, run->samples[0].next);
         output_flush(run->out);
     }
@@ -204,8 +213,10 @@ static octet_status generate(generate_run *run, octet_error *error) {
     octet_status status = OCTET_OK;
     for (int64_t i = 0; i != run->limit && !status && !*run->stop && !run->out->error; i++) {
         status = draw(run, error);
+        if (!status && !run->n_feeds)
+            break;
         if (!status && i + 1 != run->limit)
-            status = octet_session_feed(run->session, run->feeds, run->n_samples, error);
+            status = octet_session_feed(run->session, run->feeds, run->n_feeds, error);
         if (!run->streaming || !run->out->is_terminal)
             progress_show(p, "%lld bytes", (long long)i + 1);
     }

@@ -110,12 +110,11 @@ static octet_status fill_rows(scorer *s, octet_error *error) {
     for (int i = 0; i < m->config.n_levels && !status; i++) {
         const level_shape *shape = &m->shape[i];
         int64_t rows = s->length / shape->unit_bytes;
-        int64_t slices = i ? rows : 0; /* of the level above, in one window */
+        int64_t above = i ? s->length / m->shape[i - 1].unit_bytes : 0; /* rows in one window */
         status = row_arrays_create(&s->arrays[i], shape, s->batch, rows, error);
         for (int64_t b = 0; b < s->batch && !status; b++)
             for (int64_t n = 0; n < rows; n++)
-                row_fill(&s->arrays[i], shape, b, n, n, s->window,
-                         b * slices + (shape->group ? n / shape->group * shape->group : 0),
+                row_fill(&s->arrays[i], shape, b, n, n, s->window, b * above + row_parent(shape, n),
                          m->table[i]);
         if (!status)
             status = model_rows_upload(s->program, &s->rows[i], &s->arrays[i], error);
@@ -144,8 +143,10 @@ static octet_status visit(const octet_score_params *p, int64_t offset, const uin
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(bits[i]))
             return error_set(error, OCTET_CORRUPT,
-                             "the model gives byte %lld no probability: its logits are not finite",
-                             (long long)(offset + i));
+                             "the model gives byte %lld no probability: %d %s",
+                             (long long)(offset + i), bytes[offset + i],
+                             isinf(bits[i]) ? "is not in its vocabulary"
+                                            : "is a symbol whose logits are not finite");
     if (p && p->visit && p->visit(p->context, offset, bytes + offset, bits, (size_t)n))
         return stopped(offset, error);
     return OCTET_OK;

@@ -35,6 +35,8 @@ float likelihood_bits(const float *logits, int n, int symbol) {
     for (int half = LANES / 2; half > 0; half /= 2)
         for (int l = 0; l < half; l++)
             sum[l] += sum[l + half];
+    if (symbol >= n)
+        return INFINITY;
     /* The largest logit alone makes the sum 1. */
     if (!(sum[0] >= 1.0f))
         return NAN;

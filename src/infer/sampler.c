@@ -1,6 +1,6 @@
 /* sampler.c: see sampler.h.
  *
- * Bytes are ranked by a 64-bit key, probability above, lower byte first: probabilities are not
+ * Symbols are ranked by a 64-bit key, probability above, lower symbol first: probabilities are not
  * negative, so their bits order as they do. Only as many as top-k and top-p need are taken from a
  * heap. */
 #include "infer/sampler.h"
@@ -9,8 +9,6 @@
 
 #include "base/exact.h"
 #include "base/philox.h"
-
-#define BYTES 256
 
 static octet_status check(const octet_sampling *p, octet_error *error) {
     if (!(p->temperature >= 0) || p->temperature > 1e6f)
@@ -25,10 +23,10 @@ static octet_status check(const octet_sampling *p, octet_error *error) {
     return OCTET_OK;
 }
 
-/* The most likely byte, -1 when there is none: a NaN, an infinity, or nothing but -inf. */
-static int most_likely(const float *logits) {
+/* The most likely symbol, -1 when there is none: a NaN, an infinity, or nothing but -inf. */
+static int most_likely(const float *logits, int n) {
     int best = 0;
-    for (int i = 0; i < BYTES; i++) {
+    for (int i = 0; i < n; i++) {
         if (isnan(logits[i]) || logits[i] == INFINITY)
             return -1;
         if (logits[i] > logits[best])
@@ -39,12 +37,16 @@ static int most_likely(const float *logits) {
 
 /* --- a heap of keys, the largest on top */
 
-static uint64_t key_of(float weight, int byte) {
-    return (uint64_t)exact_bits(weight) << 8 | (uint64_t)(255 - byte);
+static uint64_t key_of(float weight, int symbol) {
+    return (uint64_t)exact_bits(weight) << 9 | (uint64_t)(511 - symbol);
 }
 
-static int byte_of(uint64_t key) {
-    return 255 - (int)(key & 255);
+static int symbol_of(uint64_t key) {
+    return 511 - (int)(key & 511);
+}
+
+static float weight_of(uint64_t key) {
+    return exact_float((uint32_t)(key >> 9));
 }
 
 static void sift(uint64_t *heap, int n, int at) {
@@ -68,49 +70,47 @@ static uint64_t take(uint64_t *heap, int *n) {
     return top;
 }
 
-/* Sum in order of bytes. */
-static double total_of(const float *weight) {
+/* Sum in order of symbols. */
+static double total_of(const float *weight, int n) {
     double sum = 0;
-    for (int i = 0; i < BYTES; i++)
+    for (int i = 0; i < n; i++)
         sum += (double)weight[i];
     return sum;
 }
 
-/* Keeps the `most` heaviest bytes, and of those the fewest, heaviest first, that reach the share p
- * of their sum; the others get weight 0. */
-static void keep_heaviest(float *weight, int most, double p) {
-    uint64_t heap[BYTES], taken[BYTES];
-    int n = BYTES, kept = 0;
-    for (int i = 0; i < BYTES; i++)
+/* Keeps the `most` heaviest of n symbols, and of those the fewest, heaviest first, that reach the
+ * share p of their sum; the others get weight 0. */
+static void keep_heaviest(float *weight, int n, int most, double p) {
+    uint64_t heap[SAMPLER_SYMBOLS], taken[SAMPLER_SYMBOLS];
+    int in_heap = n, kept = 0;
+    for (int i = 0; i < n; i++)
         heap[i] = key_of(weight[i], i);
-    for (int i = BYTES / 2 - 1; i >= 0; i--)
-        sift(heap, BYTES, i);
-    double sum = most < BYTES ? 0 : total_of(weight), reached = 0;
-    if (most < BYTES) {
-        for (int i = 0; i < most; i++) {
-            taken[i] = take(heap, &n);
-            sum += (double)exact_float((uint32_t)(taken[i] >> 8));
-        }
+    for (int i = n / 2 - 1; i >= 0; i--)
+        sift(heap, n, i);
+    double sum = most < n ? 0 : total_of(weight, n), reached = 0;
+    for (int i = 0; i < most && most < n; i++) {
+        taken[i] = take(heap, &in_heap);
+        sum += (double)weight_of(taken[i]);
     }
-    float left[BYTES] = {0};
+    float left[SAMPLER_SYMBOLS] = {0};
     while (kept < most && (kept == 0 || reached < p * sum)) {
-        uint64_t key = most < BYTES ? taken[kept] : take(heap, &n);
-        left[byte_of(key)] = exact_float((uint32_t)(key >> 8));
-        reached += (double)left[byte_of(key)];
+        uint64_t key = most < n ? taken[kept] : take(heap, &in_heap);
+        left[symbol_of(key)] = weight_of(key);
+        reached += (double)weight_of(key);
         kept++;
     }
-    for (int i = 0; i < BYTES; i++)
+    for (int i = 0; i < n; i++)
         weight[i] = left[i];
 }
 
-/* A byte with probability weight / sum, by the inverse of the cumulated weights. */
-static int draw(const float *weight, const octet_sampling *sampling, uint64_t position) {
+/* A symbol with probability weight / sum, by the inverse of the cumulated weights. */
+static int draw(const float *weight, int n, const octet_sampling *sampling, uint64_t position) {
     uint32_t words[4];
     philox(words, sampling->seed, PHILOX_SAMPLE, sampling->number, position);
     double u = (double)(((uint64_t)words[0] << 32 | words[1]) >> 11) * 0x1p-53;
-    double target = u * total_of(weight), sum = 0;
+    double target = u * total_of(weight, n), sum = 0;
     int last = 0;
-    for (int i = 0; i < BYTES; i++) {
+    for (int i = 0; i < n; i++) {
         if (weight[i] == 0)
             continue;
         last = i;
@@ -121,28 +121,28 @@ static int draw(const float *weight, const octet_sampling *sampling, uint64_t po
     return last;
 }
 
-octet_status sampler_draw(uint8_t *byte, const float *logits, const octet_sampling *sampling,
+octet_status sampler_draw(int *symbol, const float *logits, int n, const octet_sampling *sampling,
                           uint64_t position, octet_error *error) {
     octet_status status = check(sampling, error);
     if (status)
         return status;
-    int best = most_likely(logits);
+    int best = most_likely(logits, n);
     if (best < 0)
         return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
-    *byte = (uint8_t)best;
+    *symbol = best;
     if (sampling->temperature == 0)
         return OCTET_OK;
-    float weight[BYTES];
-    for (int i = 0; i < BYTES; i++)
+    float weight[SAMPLER_SYMBOLS];
+    for (int i = 0; i < n; i++)
         weight[i] = exact_exp((logits[i] - logits[best]) / sampling->temperature);
-    int most = sampling->top_k > 0 && sampling->top_k < BYTES ? sampling->top_k : BYTES;
+    int most = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
     double p = sampling->top_p > 0 ? (double)sampling->top_p : 1;
-    if (most < BYTES || p < 1)
-        keep_heaviest(weight, most, p);
-    /* The most likely byte has weight 1. */
-    for (int i = 0; i < BYTES; i++)
+    if (most < n || p < 1)
+        keep_heaviest(weight, n, most, p);
+    /* The most likely symbol has weight 1. */
+    for (int i = 0; i < n; i++)
         if (weight[i] < sampling->min_p)
             weight[i] = 0;
-    *byte = (uint8_t)draw(weight, sampling, position);
+    *symbol = draw(weight, n, sampling, position);
     return OCTET_OK;
 }

@@ -1,7 +1,7 @@
-/* sampler.h: chooses a byte from logits.
+/* sampler.h: chooses a symbol from logits.
  *
  * A draw is a function of the logits, the parameters, the stream's number and the position,
- * computed by exact functions in a fixed order: the same byte on every machine. */
+ * computed by exact functions in a fixed order: the same symbol on every machine. */
 #ifndef INFER_SAMPLER_H
 #define INFER_SAMPLER_H
 
@@ -10,11 +10,12 @@
 #include "base/error.h"
 #include "octet/session.h"
 
-/* *byte from logits[256 or more]; symbols past 255 are never drawn, and probabilities count the 256
- * bytes only. Temperature, then top-k, then top-p (of what top-k left), then min-p; equal
- * probabilities: the lower byte first. OCTET_ERROR: a parameter out of range, or logits that hold
- * NaN or +inf. */
-octet_status sampler_draw(uint8_t *byte, const float *logits, const octet_sampling *sampling,
+#define SAMPLER_SYMBOLS 257 /* the bytes, and the end of a stream */
+
+/* *symbol from logits[n], n at most SAMPLER_SYMBOLS: only these count. Temperature, then top-k,
+ * then top-p (of what top-k left), then min-p; equal probabilities: the lower symbol first.
+ * OCTET_ERROR: a parameter out of range, or logits that hold NaN or +inf. */
+octet_status sampler_draw(int *symbol, const float *logits, int n, const octet_sampling *sampling,
                           uint64_t position, octet_error *error);
 
 #endif

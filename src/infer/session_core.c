@@ -204,7 +204,7 @@ static octet_status run_rows(block_run *r, int level, int64_t end, octet_error *
     octet_status status = OCTET_OK;
     for (;;) {
         if (!last) {
-            int64_t hanging = *done * s->model->shape[level + 1].group;
+            int64_t hanging = row_children_end(&s->model->shape[level + 1], *done);
             int64_t most = r->end[level + 1];
             status = run_rows(r, level + 1, hanging < most ? hanging : most, error);
         }
@@ -235,6 +235,14 @@ static octet_status run_sinks(block_run *r, int64_t end, octet_error *error) {
     return run_rows(r, 0, end, error);
 }
 
+/* Runs the start that all sequences of a level share, before a first row past it. */
+static octet_status run_shared_start(block_run *r, int level, int64_t first, octet_error *error) {
+    const session_stream *stream = &r->s->stream[r->stream];
+    if (!r->s->model->shape[level].shared_start || !first || stream->done[level])
+        return OCTET_OK;
+    return run_rows(r, level, 1, error);
+}
+
 /* Runs what is missing so that the rows of the last level from `from` to `to` have run. */
 static octet_status run_stream(session *s, int stream, int64_t from, int64_t to, float *bits,
                                octet_error *error) {
@@ -245,11 +253,12 @@ static octet_status run_stream(session *s, int stream, int64_t from, int64_t to,
         int64_t *done = &s->stream[stream].done[i];
         int64_t first = model_first_row(s->model, i, row);
         r.end[i] = to / shape->unit_bytes + 1;
-        octet_status status = i ? OCTET_OK : run_sinks(&r, first, error);
+        octet_status status =
+            i ? run_shared_start(&r, i, first, error) : run_sinks(&r, first, error);
         if (status)
             return status;
         *done = *done > first ? *done : first;
-        row = shape->group ? first / shape->group : 0;
+        row = row_parent(shape, first);
     }
     return run_rows(&r, 0, r.end[0], error);
 }
@@ -431,5 +440,16 @@ octet_status session_sample(session *s, int stream, const octet_sampling *sampli
     octet_status status = session_logits(s, stream, &logits, error);
     if (status)
         return status;
-    return sampler_draw(byte, logits, sampling, (uint64_t)s->stream[stream].position, error);
+    float with_end[SAMPLER_SYMBOLS];
+    int64_t end = s->model->config.end_symbol;
+    int n = s->vocabulary < 256 ? (int)s->vocabulary : 256, symbol = 0;
+    if (end >= 0) {
+        memcpy(with_end, logits, 256 * sizeof *logits);
+        with_end[n++] = logits[end];
+        logits = with_end;
+    }
+    status =
+        sampler_draw(&symbol, logits, n, sampling, (uint64_t)s->stream[stream].position, error);
+    *byte = (uint8_t)symbol;
+    return !status && symbol == 256 ? OCTET_END : status;
 }

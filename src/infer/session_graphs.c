@@ -100,7 +100,7 @@ static octet_status create_split(session *s, int level, octet_error *error) {
     session_level *l = &s->level[level];
     const config *c = &s->model->config;
     mixer_state_spec spec = {.name = "split",
-                             .d1 = c->level[level].patch,
+                             .d1 = s->model->shape[level + 1].slices,
                              .d2 = c->level[level + 1].dim,
                              .layout = LAYOUT_ROWS};
     char name[64];
@@ -239,8 +239,7 @@ static void fill_lane(session *s, int level, level_graph *g, int64_t b, const se
     for (int64_t t = 0; t < lane->count; t++) {
         int64_t n = lane->row + t, parent = 0;
         if (above)
-            parent = (lane->stream * above->split_ring + n / shape->group % above->split_ring) *
-                     shape->group;
+            parent = lane->stream * above->split_ring + row_parent(shape, n) % above->split_ring;
         row_fill_stream(&g->arrays, shape, b, t, n, parent, &from);
     }
     for (int64_t t = lane->count; t < g->rows.rows; t++)

@@ -11,15 +11,16 @@
 typedef struct local_level {
     embedder embedder;
     block_stack stack;
-    variable *head; /* [V,dim]; the embedding when tied */
-    float softcap;  /* 0: none */
+    variable *head;      /* [V,dim]; the embedding when tied */
+    variable *head_bias; /* [V], or NULL */
+    float softcap;       /* 0: none */
 } local_level;
 
 typedef struct local_params {
     embedder_params embedder;
     block_params block;
     int n_blocks;
-    int tied_head;
+    int tied_head, head_bias;
     float softcap;
 } local_params;
 

@@ -12,6 +12,10 @@ static int has_first_values(const block_params *m, int index) {
     return 0;
 }
 
+static float epsilon_of(const block_params *m) {
+    return m->epsilon > 0 ? m->epsilon : NORM_EPSILON;
+}
+
 void block_create(block *b, params *p, const char *prefix, const block_params *m, int index) {
     const int64_t one = 1;
     const mixer_kind *kind = m->kinds[index];
@@ -23,6 +27,7 @@ void block_create(block *b, params *p, const char *prefix, const block_params *m
     norm_create(&b->mixer_norm, p, prefix, "mixer_norm", mixes.dim, m->norm, mixes.bias);
     b->mixer = kind->create(p, prefix, &mixes);
     norm_create(&b->mlp_norm, p, prefix, "mlp_norm", mixes.dim, m->norm, mixes.bias);
+    b->mixer_norm.epsilon = b->mlp_norm.epsilon = epsilon_of(m);
     mlp_create(&b->mlp, p, prefix, &m->mlp);
     if (m->x0_mix) {
         b->keep = params_add(p, prefix, "x0_mix.x", PARAM_VECTOR, (param_init){1, 0}, 1, &one);
@@ -31,6 +36,7 @@ void block_create(block *b, params *p, const char *prefix, const block_params *m
     b->dim = mixes.dim;
     b->token_shift = m->token_shift;
     b->shift_rule = m->shift_rule;
+    b->shift_start = m->shift_start;
     b->dropout = m->dropout;
     b->site = m->first_site + 2 * index;
 }
@@ -40,11 +46,11 @@ static int mixer_states(const mixer *m) {
 }
 
 int block_states(const block *b) {
-    return mixer_states(b->mixer) + (b->token_shift ? 2 : 0);
+    return mixer_states(b->mixer) + (b->token_shift ? b->shift_start ? 4 : 2 : 0);
 }
 
 void block_state(const block *b, int index, mixer_state_spec *out) {
-    static const char *const names[] = {"mixer_shift", "mlp_shift"};
+    static const char *const names[] = {"mixer_shift", "mlp_shift", "mixer_start", "mlp_start"};
     int of_mixer = mixer_states(b->mixer);
     memset(out, 0, sizeof *out);
     out->rule = b->mixer->rule;
@@ -53,23 +59,31 @@ void block_state(const block *b, int index, mixer_state_spec *out) {
         return;
     }
     out->name = names[index - of_mixer];
+    out->sinks = index - of_mixer >= 2;
     out->rule = b->shift_rule;
     out->d1 = 1;
     out->d2 = b->dim;
     out->layout = LAYOUT_ROWS;
 }
 
-/* x as the next norm sees it. state: NULL, or the variable that holds the rows of x. */
+/* x as the next norm sees it, the mixer's (part 0) or the MLP's (part 1). shifts: NULL, or the
+ * states that hold the rows of x for both, then those that hold row 0. */
 static tensor *shifted(graph *g, const block *b, tensor *x, const level_rows *rows,
-                       variable *state) {
+                       variable *const *shifts, int part) {
     if (!b->token_shift || !x)
         return x;
-    tensor *first = rows->first[b->shift_rule];
-    if (!state)
-        return shift(g, x, first, 0);
+    tensor *first = rows->first[b->shift_rule], *start = NULL;
+    if (!shifts) {
+        x = shift(g, x, first, 0);
+        return b->shift_start ? shift_start(g, x, NULL) : x;
+    }
+    tensor *slot = rows->slot, *pos = rows->pos, *count = rows->count;
     tensor *row = graph_reshape(g, x, 4, (int64_t[]){x->dim[0], x->dim[1], 1, x->dim[2]});
-    tensor *kept = store(g, graph_variable(g, state), row, rows->slot, rows->pos, rows->count);
-    return shift_cached(g, x, kept, rows->slot, rows->pos, rows->count, first);
+    tensor *kept = store(g, graph_variable(g, shifts[part]), row, slot, pos, count);
+    if (b->shift_start)
+        start = store_first(g, graph_variable(g, shifts[2 + part]), row, slot, pos, count);
+    x = shift_cached(g, x, kept, slot, pos, count, first);
+    return b->shift_start ? shift_start(g, x, start) : x;
 }
 
 /* What is added to the residual stream: y, in training without the elements that dropout drew. */
@@ -83,11 +97,10 @@ static tensor *dropped(graph *g, const block *b, tensor *y, const level_rows *ro
 tensor *block_forward(graph *g, const block *b, tensor *x, const level_rows *rows,
                       variable *const *states) {
     variable *const *shifts = states ? states + mixer_states(b->mixer) : NULL;
-    int keeps = shifts && b->token_shift;
-    tensor *y = norm_forward(g, &b->mixer_norm, shifted(g, b, x, rows, keeps ? shifts[0] : NULL));
+    tensor *y = norm_forward(g, &b->mixer_norm, shifted(g, b, x, rows, shifts, 0));
     y = b->mixer->kind->forward(g, b->mixer, y, rows, states);
     x = add(g, x, dropped(g, b, y, rows, b->site));
-    y = norm_forward(g, &b->mlp_norm, shifted(g, b, x, rows, keeps ? shifts[1] : NULL));
+    y = norm_forward(g, &b->mlp_norm, shifted(g, b, x, rows, shifts, 1));
     return add(g, x, dropped(g, b, mlp_forward(g, &b->mlp, y), rows, b->site + 1));
 }
 
@@ -105,6 +118,7 @@ void block_stack_create(block_stack *s, params *p, const char *prefix, int n_blo
         block_create(&s->blocks[i], p, name, m, i);
     }
     norm_create(&s->last_norm, p, prefix, "last_norm", m->mixer.dim, m->norm, m->mixer.bias);
+    s->last_norm.epsilon = epsilon_of(m);
 }
 
 /* The residual stream before block b: a x + c x0. */

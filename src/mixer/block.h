@@ -15,7 +15,8 @@ typedef struct block {
     variable *keep, *again; /* [1]: of x0 mix, a and c; or NULL */
     int64_t dim;
     int token_shift;
-    int shift_rule; /* index of level_rows.first: the row before in its own group */
+    int shift_rule;  /* index of level_rows.first: the row before in its own group */
+    int shift_start; /* before the first row of a group but row 0 stands row 0 */
     double dropout;
     int site; /* of the mixer's dropout; the MLP's is the next */
 } block;
@@ -25,10 +26,11 @@ typedef struct block_params {
     mixer_params mixer;             /* value_residual: of the blocks after the first with values */
     mlp_params mlp;
     norm_kind norm;
+    float epsilon;    /* of the norms; 0: NORM_EPSILON */
     const int *rules; /* [n_blocks] of a stack: mixer.rule of each block; NULL: that of `mixer` */
     const int64_t *sinks; /* likewise mixer.sinks */
     int x0_mix, token_shift;
-    int shift_rule; /* of all blocks: see block */
+    int shift_rule, shift_start; /* of all blocks: see block */
     double dropout;
     int first_site; /* of the stack's first dropout; each block has two */
 } block_params;

@@ -21,7 +21,10 @@ typedef struct level_rows {
                        first unit; source then names rows of the encoded run */
     tensor *ngrams; /* i32 [B,T,U N]: rows of the tables of N n-grams that end at each byte */
     tensor *place;  /* i32 [B,T]: row of the table of learned positions, or GATHER_NONE */
-    tensor *parent; /* i32 [B,T]: row of the level above's split output */
+    tensor *parent; /* i32 [B,T]: row of the level above's split output, or GATHER_NONE */
+    tensor *unit;   /* i32 [B,T], where starts are one vector for the unit: the row's own number
+                       b T + t, or -1: the start vector */
+    tensor *turn;   /* i32 [B,T], where embedded units are turned: their position, 0 for a start */
     tensor *first[LEVEL_MAX_RULES]; /* i32 [B,T]: first row that this row sees, by rule */
     tensor *table;                  /* f32 [B,T,D]: cos and sin of the row's position */
     tensor *target;                 /* i32 [B,T]: the symbol that the row predicts, -1 for none */

@@ -20,6 +20,14 @@ int64_t config_of_layer(const config_list *list, int64_t layer) {
     return list->value[layer % list->n];
 }
 
+int config_learned_positions(const config_level *l) {
+    return l->positions == POSITIONS_LEARNED || l->positions == POSITIONS_LEARNED_ROPE;
+}
+
+int config_rotary_positions(const config_level *l) {
+    return l->positions == POSITIONS_ROPE || l->positions == POSITIONS_LEARNED_ROPE;
+}
+
 int64_t config_unit_bytes(const config *c, int level) {
     int64_t bytes = 1;
     for (int s = level; s < c->n_levels - 1; s++)

@@ -23,7 +23,8 @@ typedef enum config_positions {
     POSITIONS_LEARNED,
     POSITIONS_ROPE,
     POSITIONS_NONE,
-    POSITIONS_ALIBI /* scores fall with the distance of their rows, by a slope for each head */
+    POSITIONS_ALIBI, /* scores fall with the distance of their rows, by a slope for each head */
+    POSITIONS_LEARNED_ROPE /* "learned-rope": both */
 } config_positions;
 typedef enum config_mlp {
     MLP_RELU,      /* "relu": the paper's */
@@ -35,6 +36,26 @@ typedef enum config_mlp {
     MLP_LEAKY_RELU2
 } config_mlp;
 typedef enum config_norm { CONFIG_NORM_RMS, CONFIG_NORM_LAYER } config_norm;
+typedef enum config_embedder {
+    EMBEDDER_CONCAT, /* "concat": the bytes of a unit are embedded in dim / unit and put side by
+                        side */
+    EMBEDDER_NORMED, /* "normed": embedded in the width of the last level, side by side, then layer
+                        norm, a linear layer to dim, layer norm */
+    EMBEDDER_ONE_HOT /* "one-hot": every place in the unit has a table of width dim; their sum */
+} config_embedder;
+typedef enum config_split {
+    SPLIT_SLICES, /* "slices": dim is cut into patch slices, and one matrix takes each to the next
+                     dim */
+    SPLIT_FULL    /* "full": one matrix with a bias takes dim to patch times the next dim */
+} config_split;
+/* Which rows the levels have, see row_plan.h. */
+typedef enum config_rows {
+    LAYOUT_PAPER,      /* "paper": MegaByte (Yu et al. 2023) */
+    LAYOUT_LUCIDRAINS, /* "lucidrains": MEGABYTE-pytorch: every sequence begins with a start row,
+                          and a unit hangs on the level above by its own slice */
+    LAYOUT_BGPT        /* "bgpt": bGPT (Wu et al. 2024): the output of the level above is the first
+                          row, and the stream's first patch is given */
+} config_rows;
 
 /* One level, outermost first. Keys of the JSON object in the comments, with defaults. */
 typedef struct config_level {
@@ -77,8 +98,15 @@ typedef struct config_level {
                    a, c trained, 1 and 0 at first; default false */
     int value_residual; /* "value_residual": layers after the first mix its values into theirs, by
                            trained shares, 0.5 each at first; default false */
-    int token_shift;    /* "token_shift": what the norms of mixer and MLP see has its upper half of
-                           channels from the row before; default false */
+    config_embedder embedder; /* "embedder"; default "concat" */
+    config_split split; /* "split"; default "slices"; of no use at the last level and with "bgpt" */
+    int embed_rope;     /* "embed_rope": embedded units, not starts, are turned by rotary positions,
+                           pairs     of neighbours over all of dim; default false */
+    int mlp_bias; /* "mlp_bias": biases in the MLP even where "bias" is false; default false */
+    double norm_epsilon; /* "norm_epsilon": of the norms of blocks and of the last one; 1e-5; 1e-30
+                            to 0.1 */
+    int token_shift;     /* "token_shift": what the norms of mixer and MLP see has its upper half of
+                            channels from the row before; default false */
     double dropout; /* "dropout": share of elements of what mixers and MLPs add that training drops;
                        0 (default) to below 1 */
 } config_level;
@@ -112,7 +140,14 @@ typedef struct config {
         context;  /* "context": bytes, a multiple of the product of patches, up to 2^24; required */
     int64_t keep; /* "keep": bytes kept past the context, a multiple of the outermost patch in
                      bytes, below context; default half the context rounded down to whole patches */
-    int64_t vocabulary; /* "vocabulary": 256 (default) to 65,536 */
+    int64_t vocabulary; /* "vocabulary": 2 to 65,536; default 256. Below 256 the bytes past it have
+                           no probability */
+    config_rows rows;   /* "layout"; default "paper" */
+    config_list start_symbols; /* "start_symbols": of the patch before the stream's first byte, with
+                                  "bgpt"; a shorter list repeats; default 0 */
+    int64_t end_symbol; /* "end_symbol": the symbol that ends a stream when it is drawn, 256 to
+                           below vocabulary; -1: none (default) */
+    int head_bias;      /* "head_bias": a bias for every symbol at the head; default false */
     int tied_head; /* "tied_head": the head is the byte embedding of the last level; default true */
     int zero_pad;  /* "zero_pad": start with symbol 0, as the paper's listing, instead of trained
                       start  vectors; default false */
@@ -129,6 +164,10 @@ typedef struct config {
 
 /* The list's number for a layer. */
 int64_t config_of_layer(const config_list *list, int64_t layer);
+
+/* Whether the level has a table of positions, and whether it has rotary ones. */
+int config_learned_positions(const config_level *l);
+int config_rotary_positions(const config_level *l);
 
 /* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
 int64_t config_unit_bytes(const config *c, int level);

@@ -10,6 +10,7 @@
 #include "mixer/mixer.h"
 #include "patch/ngrams.h"
 
+enum { EMBED_ROPE_MAX = 1 << 20 }; /* cosines and sines that a graph holds */
 static const int64_t PARAMETERS_MAX = (int64_t)1 << 40;
 
 static octet_status check_heads(config_level *l, int s, const char *name, octet_error *error) {
@@ -38,21 +39,26 @@ static octet_status check_heads(config_level *l, int s, const char *name, octet_
     return OCTET_OK;
 }
 
-/* Refuses more items than layers, and keeps the shortest list that gives every layer the same. */
-static octet_status check_list(config_list *list, const char *key, int64_t layers, int s,
-                               const char *name, octet_error *error) {
+/* Keeps the shortest list that gives the first `n` the same. */
+static void shorten_list(config_list *list, int64_t n) {
     int32_t shortest = 1;
-    if (list->n > 1 && list->n > layers)
-        return error_set(error, OCTET_ERROR,
-                         "%s: levels[%d].%s: %" PRId32 " items for %" PRId64 " layers", name, s,
-                         key, list->n, layers);
-    for (int64_t i = 0; i < layers && shortest < list->n; i++)
+    for (int64_t i = 0; i < n && shortest < list->n; i++)
         if (config_of_layer(list, i) != list->value[i % shortest]) {
             shortest++;
             i = -1;
         }
     memset(list->value + shortest, 0, (size_t)(list->n - shortest) * sizeof *list->value);
     list->n = shortest;
+}
+
+/* Refuses more items than layers. */
+static octet_status check_list(config_list *list, const char *key, int64_t layers, int s,
+                               const char *name, octet_error *error) {
+    if (list->n > 1 && list->n > layers)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].%s: %" PRId32 " items for %" PRId64 " layers", name, s,
+                         key, list->n, layers);
+    shorten_list(list, layers);
     return OCTET_OK;
 }
 
@@ -110,7 +116,7 @@ static octet_status check_endless(const config *c, const char *name, octet_error
     const config_level *l = &c->level[0];
     if (!c->endless)
         return OCTET_OK;
-    if (l->positions == POSITIONS_LEARNED)
+    if (config_learned_positions(l))
         return error_set(error, OCTET_ERROR,
                          "%s: endless: levels[0].positions is \"learned\": a table has an end",
                          name);
@@ -123,8 +129,63 @@ static octet_status check_endless(const config *c, const char *name, octet_error
     return OCTET_OK;
 }
 
+/* Neither what looks back from every byte goes with the other embedders, nor does dim bound the
+ * bytes of their units. */
+static octet_status check_embedder(const config *c, int s, const char *name, octet_error *error) {
+    const config_level *l = &c->level[s];
+    int64_t unit = config_unit_bytes(c, s);
+    if (l->embedder != EMBEDDER_CONCAT && unit > c->context)
+        return error_set(error, OCTET_ERROR,
+                         "%s: context: %" PRId64 " is less than the %" PRId64 " bytes of a patch",
+                         name, c->context, unit);
+    if (l->embedder == EMBEDDER_ONE_HOT && unit > INT32_MAX / c->vocabulary)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].embedder: %" PRId64 " bytes of %" PRId64
+                         " symbols are more than 2^31 rows of a table",
+                         name, s, unit, c->vocabulary);
+    if (l->conv_encoder && s == c->n_levels - 1)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].conv_encoder: true is given, but the last level has no "
+                         "patches",
+                         name, s);
+    if (l->embedder != EMBEDDER_CONCAT && (l->conv_encoder || l->ngrams))
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].embedder: \"%s\" does not go with %s, \"concat\" does",
+                         name, s, l->embedder == EMBEDDER_NORMED ? "normed" : "one-hot",
+                         l->conv_encoder ? "conv_encoder true" : "ngrams");
+    int64_t places = s ? c->level[s - 1].patch : c->context / unit;
+    if (!l->embed_rope)
+        return OCTET_OK;
+    if (l->dim % 2)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].embed_rope: dim %" PRId64 " is odd, pairs are needed",
+                         name, s, l->dim);
+    if (places > EMBED_ROPE_MAX / l->dim || c->endless || c->rows == LAYOUT_BGPT)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].embed_rope: %" PRId64 " positions of dim %" PRId64
+                         "%s, at most %d numbers and no end are possible, and not layout \"bgpt\"",
+                         name, s, places, l->dim, c->endless ? ", endless" : "", EMBED_ROPE_MAX);
+    return OCTET_OK;
+}
+
 /* The bytes of a unit are embedded side by side in dim, and a slice of dim feeds each unit of the
- * next level: both the bytes of a unit and patch, which divides them, must divide dim. */
+ * next level, unless other parts do that: what is cut must divide dim. */
+static octet_status check_cuts(const config *c, int s, const char *name, octet_error *error) {
+    const config_level *l = &c->level[s];
+    int64_t unit = config_unit_bytes(c, s);
+    int has_slices = l->split == SPLIT_SLICES && c->rows != LAYOUT_BGPT;
+    if (l->embedder == EMBEDDER_CONCAT && l->dim % unit)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].dim: %" PRId64 " is not a multiple of the %" PRId64
+                         " bytes of a patch",
+                         name, s, l->dim, unit);
+    if (has_slices && l->dim % l->patch)
+        return error_set(error, OCTET_ERROR,
+                         "%s: levels[%d].dim: %" PRId64 " is not a multiple of patch %" PRId64,
+                         name, s, l->dim, l->patch);
+    return OCTET_OK;
+}
+
 static octet_status check_level(config *c, int s, const char *name, octet_error *error) {
     config_level *l = &c->level[s];
     octet_status status = check_heads(l, s, name, error);
@@ -134,17 +195,54 @@ static octet_status check_level(config *c, int s, const char *name, octet_error 
         return status;
     if (l->mlp_width == CONFIG_DERIVED)
         l->mlp_width = l->mlp == MLP_SWIGLU ? (8 * l->dim + 47) / 48 * 16 : 4 * l->dim;
-    int64_t unit = config_unit_bytes(c, s);
-    if (l->dim % unit)
+    status = check_cuts(c, s, name, error);
+    return status ? status : check_embedder(c, s, name, error);
+}
+
+/* What the layouts of other programs leave out, and what they need. */
+static octet_status check_layout(config *c, const char *name, octet_error *error) {
+    const char *layout = c->rows == LAYOUT_BGPT ? "bgpt" : "lucidrains", *key = NULL;
+    int64_t unit = config_unit_bytes(c, 0);
+    if (c->rows == LAYOUT_PAPER && c->start_symbols.n == 1 && !c->start_symbols.value[0])
+        return OCTET_OK;
+    if (c->rows != LAYOUT_BGPT && (c->start_symbols.n > 1 || c->start_symbols.value[0]))
         return error_set(error, OCTET_ERROR,
-                         "%s: levels[%d].dim: %" PRId64 " is not a multiple of the %" PRId64
-                         " bytes of a patch",
-                         name, s, l->dim, unit);
-    if (s == c->n_levels - 1 && l->conv_encoder)
+                         "%s: start_symbols: these are given, but layout is not \"bgpt\"", name);
+    if (c->zero_pad || c->endless)
+        key = c->zero_pad ? "zero_pad" : "endless";
+    for (int s = 0; s < c->n_levels && !key; s++)
+        key = c->level[s].cross_patch    ? "cross_patch"
+              : c->level[s].conv_encoder ? "conv_encoder"
+                                         : NULL;
+    if (key)
+        return error_set(error, OCTET_ERROR, "%s: layout: \"%s\" does not go with %s", name, layout,
+                         key);
+    if (c->rows == LAYOUT_LUCIDRAINS)
+        return OCTET_OK;
+    if (c->start_symbols.n > 1 && c->start_symbols.n > unit)
         return error_set(error, OCTET_ERROR,
-                         "%s: levels[%d].conv_encoder: true is given, but the last level has no "
-                         "patches",
-                         name, s);
+                         "%s: start_symbols: %" PRId32 " items for a patch of %" PRId64 " bytes",
+                         name, c->start_symbols.n, unit);
+    shorten_list(&c->start_symbols, unit);
+    for (int32_t i = 0; i < c->start_symbols.n; i++)
+        if (c->start_symbols.value[i] >= c->vocabulary)
+            return error_set(error, OCTET_ERROR,
+                             "%s: start_symbols[%" PRId32 "]: %" PRId32
+                             " is not below vocabulary %" PRId64,
+                             name, i, c->start_symbols.value[i], c->vocabulary);
+    for (int s = 0; s + 1 < c->n_levels; s++) {
+        const config_level *l = &c->level[s];
+        if (l->split != SPLIT_SLICES)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].split: \"full\" is given, but layout \"bgpt\" splits "
+                             "nothing",
+                             name, s);
+        if (l->dim != l[1].dim)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].dim: %" PRId64 " is not the %" PRId64
+                             " of the next level, which layout \"bgpt\" needs",
+                             name, s, l->dim, l[1].dim);
+    }
     return OCTET_OK;
 }
 
@@ -204,9 +302,9 @@ static int64_t block_weights(const config_level *l) {
     int64_t n = sum(linear_weights(q, l->dim, l->bias), linear_weights(l->dim, q, l->bias));
     n = sum(n, product(2, linear_weights(kv, l->dim, l->bias)));
     n = sum(n, l->qk_norm ? l->heads : 0);
-    int64_t up = linear_weights(l->mlp_width, l->dim, l->bias);
+    int64_t up = linear_weights(l->mlp_width, l->dim, l->bias || l->mlp_bias);
     n = sum(n, product(l->mlp == MLP_SWIGLU ? 2 : 1, up));
-    n = sum(n, linear_weights(l->dim, l->mlp_width, l->bias));
+    n = sum(n, linear_weights(l->dim, l->mlp_width, l->bias || l->mlp_bias));
     n = sum(n, l->x0_mix ? 2 : 0);
     return sum(n, 2 * norm_weights(l));
 }
@@ -216,6 +314,31 @@ static int64_t look_back_weights(const config_level *l, int64_t dim) {
     const ngram_set set = {l->ngrams, l->ngram_rows};
     int64_t n = product(ngram_table_rows(&set) + dim * ngram_count(&set), l->ngram_width);
     return sum(n, l->conv_encoder ? product(3 + 5 + 7, dim * dim) : 0);
+}
+
+/* Tables of bytes, starts, and what embeds a unit from them. */
+static int64_t embedder_weights(const config *c, int s) {
+    const config_level *l = &c->level[s];
+    int64_t unit = config_unit_bytes(c, s), width = c->level[c->n_levels - 1].dim;
+    int64_t n = c->zero_pad || c->rows == LAYOUT_BGPT ? 0 : l->dim;
+    if (l->embedder == EMBEDDER_CONCAT)
+        return sum(sum(n, product(c->vocabulary, l->dim / unit)),
+                   look_back_weights(l, l->dim / unit));
+    if (l->embedder == EMBEDDER_ONE_HOT)
+        return sum(sum(n, l->dim), product(product(unit, c->vocabulary), l->dim));
+    n = sum(n, product(c->vocabulary, width));
+    n = sum(n, product(2, product(unit, width)));
+    n = sum(n, linear_weights(l->dim, product(unit, width), 1));
+    return sum(n, 2 * l->dim);
+}
+
+static int64_t split_weights(const config *c, int s) {
+    const config_level *l = &c->level[s];
+    if (c->rows == LAYOUT_BGPT)
+        return 0;
+    if (l->split == SPLIT_FULL)
+        return linear_weights(product(l->patch, l[1].dim), l->dim, 1);
+    return product(l[1].dim, l->dim / l->patch);
 }
 
 /* Two for every block with values but the first. */
@@ -231,20 +354,27 @@ int64_t config_weights(const config *c) {
     for (int s = 0; s < c->n_levels; s++) {
         const config_level *l = &c->level[s];
         int64_t unit = config_unit_bytes(c, s);
-        n = sum(n, product(c->vocabulary, l->dim / unit));
-        n = sum(n, c->zero_pad ? 0 : l->dim);
-        n = sum(n, look_back_weights(l, l->dim / unit));
+        n = sum(n, embedder_weights(c, s));
         int64_t places = s ? c->level[s - 1].patch : c->context / unit;
-        n = sum(n, l->positions == POSITIONS_LEARNED ? product(places, l->dim) : 0);
+        n = sum(n, config_learned_positions(l) ? product(places, l->dim) : 0);
         n = sum(n, product(l->layers, block_weights(l)));
         n = sum(n, value_weights(l));
         n = sum(n, norm_weights(l));
         if (s < c->n_levels - 1)
-            n = sum(n, product(l[1].dim, l->dim / l->patch));
+            n = sum(n, split_weights(c, s));
         else
             n = sum(n, c->tied_head ? 0 : product(c->vocabulary, l->dim));
     }
-    return n;
+    return sum(n, c->head_bias ? c->vocabulary : 0);
+}
+
+static octet_status check_end_symbol(const config *c, const char *name, octet_error *error) {
+    if (c->end_symbol == -1 || (c->end_symbol >= 256 && c->end_symbol < c->vocabulary))
+        return OCTET_OK;
+    return error_set(error, OCTET_ERROR,
+                     "%s: end_symbol: %" PRId64
+                     " is neither -1 nor from 256 to below vocabulary %" PRId64,
+                     name, c->end_symbol, c->vocabulary);
 }
 
 octet_status config_check(config *c, const char *name, octet_error *error) {
@@ -253,6 +383,10 @@ octet_status config_check(config *c, const char *name, octet_error *error) {
         status = check_level(c, s, name, error);
     for (int s = 0; s < c->n_levels && !status; s++)
         status = check_seeing(c, s, name, error);
+    if (!status)
+        status = check_layout(c, name, error);
+    if (!status)
+        status = check_end_symbol(c, name, error);
     if (!status)
         status = check_endless(c, name, error);
     if (!status)

@@ -14,13 +14,19 @@
  * bits are its members. */
 _Static_assert(sizeof(config_mlp) == sizeof(int) && sizeof(config_norm) == sizeof(int) &&
                    sizeof(config_positions) == sizeof(int) &&
-                   sizeof(config_optimizer) == sizeof(int),
+                   sizeof(config_optimizer) == sizeof(int) &&
+                   sizeof(config_embedder) == sizeof(int) && sizeof(config_split) == sizeof(int) &&
+                   sizeof(config_rows) == sizeof(int),
                "enums are stored as int");
 
 static const char *const MLP_NAMES[] = {"relu",   "relu2",       "gelu", "gelu-tanh",
                                         "swiglu", "leaky-relu2", NULL};
 static const char *const NORM_NAMES[] = {"rms", "layer", NULL};
-static const char *const POSITION_NAMES[] = {"learned", "rope", "none", "alibi", NULL};
+static const char *const POSITION_NAMES[] = {"learned", "rope",         "none",
+                                             "alibi",   "learned-rope", NULL};
+static const char *const EMBEDDER_NAMES[] = {"concat", "normed", "one-hot", NULL};
+static const char *const SPLIT_NAMES[] = {"slices", "full", NULL};
+static const char *const LAYOUT_NAMES[] = {"paper", "lucidrains", "bgpt", NULL};
 static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
 
 #define ROW(type, field, kind, ...)                                                                \
@@ -38,12 +44,16 @@ static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
 static const config_key MODEL_KEYS[] = {
     INTEGER(config, context, 1, 1 << 24, 0, REQUIRED),
     INTEGER(config, keep, 0, 1 << 24, CONFIG_DERIVED, 0),
-    INTEGER(config, vocabulary, 256, 65536, 256, 0),
+    INTEGER(config, vocabulary, 2, 65536, 256, 0),
     FLAG(config, tied_head, 1),
     FLAG(config, zero_pad, 0),
     FLAG(config, endless, 0),
     REAL(config, softcap, 0, 1000, 0, 0),
     REAL(config, init_scale, 0.001, 10, 1, 0),
+    {"layout", KEY_CHOICE, offsetof(config, rows), 0, 0, LAYOUT_PAPER, 0, LAYOUT_NAMES},
+    LIST(config, start_symbols, 0, 65535, 0),
+    FLAG(config, head_bias, 0),
+    INTEGER(config, end_symbol, -1, 65535, -1, 0),
 };
 
 static const config_key LEVEL_KEYS[] = {
@@ -75,6 +85,11 @@ static const config_key LEVEL_KEYS[] = {
     FLAG(config_level, value_residual, 0),
     FLAG(config_level, token_shift, 0),
     REAL(config_level, dropout, 0, 1, 0, BELOW_HIGH),
+    CHOICE(config_level, embedder, EMBEDDER_NAMES, EMBEDDER_CONCAT),
+    CHOICE(config_level, split, SPLIT_NAMES, SPLIT_SLICES),
+    FLAG(config_level, embed_rope, 0),
+    FLAG(config_level, mlp_bias, 0),
+    REAL(config_level, norm_epsilon, 1e-30, 0.1, 1e-5, 0),
 };
 
 static const config_key TRAIN_KEYS[] = {

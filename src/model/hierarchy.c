@@ -62,7 +62,7 @@ typedef struct layer_lists {
     const mixer_kind *kinds[CONFIG_MAX_LAYERS];
     int rules[CONFIG_MAX_LAYERS];
     int64_t sinks[CONFIG_MAX_LAYERS]; /* layers that see all need none */
-    int shift_rule;
+    int shift_rule, shift_start;
 } layer_lists;
 
 static block_params block_params_of(const config *c, int level, const layer_lists *lists) {
@@ -74,7 +74,7 @@ static block_params block_params_of(const config *c, int level, const layer_list
                   .heads = l->heads,
                   .kv_heads = l->kv_heads,
                   .head_size = l->head_size,
-                  .rope = l->positions == POSITIONS_ROPE,
+                  .rope = config_rotary_positions(l),
                   .alibi = l->positions == POSITIONS_ALIBI,
                   .qk_norm = l->qk_norm,
                   .bias = l->bias,
@@ -85,10 +85,11 @@ static block_params block_params_of(const config *c, int level, const layer_list
                 .hidden = l->mlp_width,
                 .activation = activation_of(l->mlp),
                 .gated = l->mlp == MLP_SWIGLU,
-                .bias = l->bias,
+                .bias = l->bias || l->mlp_bias,
                 .scale = c->init_scale,
                 .down_scale = out},
         .norm = l->norm == CONFIG_NORM_RMS ? NORM_RMS : NORM_LAYER,
+        .epsilon = (float)l->norm_epsilon,
         .rules = lists->rules,
         .sinks = lists->sinks,
         .x0_mix = l->x0_mix,
@@ -96,15 +97,28 @@ static block_params block_params_of(const config *c, int level, const layer_list
         .shift_rule = lists->shift_rule,
         .dropout = l->dropout,
         .first_site = 2 * CONFIG_MAX_LAYERS * level,
+        .shift_start = lists->shift_start,
     };
     return b;
 }
 
 static void shape_of(level_shape *shape, const config *c, int level) {
+    static const row_layout layouts[] = {ROWS_PAPER, ROWS_LUCIDRAINS, ROWS_BGPT};
     const config_level *l = &c->level[level];
     shape->unit_bytes = config_unit_bytes(c, level);
     shape->group = level ? c->level[level - 1].patch : 0;
-    shape->table_dim = l->positions == POSITIONS_ROPE ? l->head_size : 0;
+    shape->layout = layouts[c->rows];
+    shape->shared_start = level && level + 1 == c->n_levels && shape->layout == ROWS_LUCIDRAINS;
+    shape->slices = shape->layout == ROWS_BGPT && level ? 1 : shape->group;
+    shape->whole_start = l->embedder != EMBEDDER_CONCAT && shape->layout != ROWS_BGPT;
+    shape->turns_units = l->embed_rope;
+    shape->vocabulary = c->vocabulary;
+    shape->places_apart = l->embedder == EMBEDDER_ONE_HOT;
+    if (!level && shape->layout == ROWS_BGPT) {
+        shape->given = c->start_symbols.value;
+        shape->n_given = c->start_symbols.n;
+    }
+    shape->table_dim = config_rotary_positions(l) ? l->head_size : 0;
     shape->rope_base = l->rope_base;
     shape->rope_scale = l->rope_scale;
     shape->zero_start = c->zero_pad;
@@ -124,7 +138,8 @@ static int rule_of(level_shape *shape, int64_t window, int64_t block_rows) {
     return k;
 }
 
-/* Token shift sees the row before in its own group, whatever attention sees across groups. */
+/* Token shift sees the row before in its own group, whatever attention sees across groups; it and
+ * attention see a start that all sequences share beside that. */
 static void list_layers(layer_lists *lists, level_shape *shape, const config_level *l) {
     memset(lists, 0, sizeof *lists);
     for (int64_t i = 0; i < l->layers; i++) {
@@ -133,9 +148,12 @@ static void list_layers(layer_lists *lists, level_shape *shape, const config_lev
         int64_t block_rows = config_of_layer(&l->block_local, i);
         lists->rules[i] = rule_of(shape, window, block_rows);
         lists->sinks[i] = window || block_rows ? l->sinks : 0;
+        if (shape->shared_start)
+            lists->sinks[i] = 1;
     }
+    lists->shift_start = shape->shared_start;
     if (l->token_shift && l->layers)
-        lists->shift_rule = rule_of(shape, 2, shape->group);
+        lists->shift_rule = rule_of(shape, 2, shape->shared_start ? 0 : shape->group);
 }
 
 /* Places begin anew in every group, so a row that sees rows of other groups needs positions that
@@ -158,24 +176,37 @@ static void create_level(model *m, int level) {
     char prefix[32];
     list_layers(&lists, &m->shape[level], l);
     snprintf(prefix, sizeof prefix, "levels.%d", level);
+    static const embedder_kind kinds[] = {EMBED_CONCAT, EMBED_NORMED, EMBED_ONE_HOT};
     embedder_params e = {
+        .kind = kinds[l->embedder],
         .dim = l->dim,
         .unit_bytes = m->shape[level].unit_bytes,
+        .byte_width = c->level[c->n_levels - 1].dim,
         .vocabulary = c->vocabulary,
-        .places = l->positions == POSITIONS_LEARNED ? model_sequence_rows(m, level) : 0,
-        .trained_start = !c->zero_pad,
+        .places = config_learned_positions(l) ? model_sequence_rows(m, level) : 0,
+        .trained_start = !c->zero_pad && c->rows != LAYOUT_BGPT,
+        .turned = l->embed_rope ? model_sequence_rows(m, level) : 0,
+        .rope_base = l->rope_base,
         .spread = EMBED_SPREAD,
         .encodes = l->conv_encoder,
         .ngrams = m->shape[level].ngrams,
         .ngram_width = l->ngram_width,
         .scale = l->zero_init ? 0 : c->init_scale,
+        .mix_scale = c->init_scale,
     };
     if (level + 1 < c->n_levels) {
-        global_params p = {e, block_params_of(c, level, &lists), (int)l->layers, l->patch,
-                           l[1].dim};
+        split_kind split = l->split == SPLIT_FULL ? SPLIT_BY_MATRIX : SPLIT_BY_SLICE;
+        if (c->rows == LAYOUT_BGPT)
+            split = SPLIT_NOT;
+        global_params p = {
+            e, block_params_of(c, level, &lists), (int)l->layers, split, l->patch, l[1].dim};
         global_create(&m->global[level], &m->params, prefix, &p);
     } else {
-        local_params p = {e, block_params_of(c, level, &lists), (int)l->layers, c->tied_head,
+        local_params p = {e,
+                          block_params_of(c, level, &lists),
+                          (int)l->layers,
+                          c->tied_head,
+                          c->head_bias,
                           (float)c->softcap};
         local_create(&m->local, &m->params, prefix, &p);
     }
@@ -196,7 +227,7 @@ octet_status model_outline(model **out, backend *b, const config *c, octet_error
     if (!m->text || !m->identity || !m->global)
         status = error_memory(error, "model", sizeof *m);
     for (int s = 0; s < c->n_levels && !status; s++) {
-        shape_of(&m->shape[s], c, s);
+        shape_of(&m->shape[s], &m->config, s);
         create_level(m, s);
         if (m->params.error.code)
             status = error_set(error, m->params.error.code, "%s", m->params.error.text);
@@ -242,8 +273,12 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
     dim[2] = shape->unit_bytes * ngram_count(&shape->ngrams);
     if (dim[2])
         out->ngrams = graph_input(g, "ngrams", DTYPE_I32, 3, dim);
-    if (m->config.level[level].positions == POSITIONS_LEARNED)
+    if (config_learned_positions(&m->config.level[level]))
         out->place = graph_input(g, "place", DTYPE_I32, 2, dim);
+    if (shape->whole_start)
+        out->unit = graph_input(g, "unit", DTYPE_I32, 2, dim);
+    if (shape->turns_units)
+        out->turn = graph_input(g, "turn", DTYPE_I32, 2, dim);
     if (level)
         out->parent = graph_input(g, "parent", DTYPE_I32, 2, dim);
     dim[2] = shape->table_dim;
@@ -275,6 +310,10 @@ octet_status model_rows_upload(program *p, const level_rows *rows, const row_arr
         status = program_upload(p, rows->place, a->place, error);
     if (!status && rows->parent)
         status = program_upload(p, rows->parent, a->parent, error);
+    if (!status && rows->unit)
+        status = program_upload(p, rows->unit, a->unit, error);
+    if (!status && rows->turn)
+        status = program_upload(p, rows->turn, a->turn, error);
     if (!status && rows->table)
         status = program_upload(p, rows->table, a->table, error);
     return status;
@@ -306,7 +345,7 @@ double model_weights_per_byte(const model *m) {
             continue;
         int level = atoi(p->v.name + strlen("levels."));
         /* The split runs once for every unit of the next level, and these two for every byte. */
-        int split = strstr(p->v.name, ".split") != NULL;
+        int split = strstr(p->v.name, ".split") && m->config.level[level].split == SPLIT_SLICES;
         int each = strstr(p->v.name, ".encoder.") || strstr(p->v.name, ".ngrams.");
         int64_t unit = each ? 1 : m->shape[level + split].unit_bytes;
         sum += (double)variable_elements(&p->v) / (double)unit;

@@ -26,6 +26,7 @@ void norm_create(norm_layer *l, params *p, const char *prefix, const char *name,
     char full[96];
     snprintf(full, sizeof full, "%s.gain", name);
     l->kind = kind;
+    l->epsilon = NORM_EPSILON;
     l->gain = params_add(p, prefix, full, PARAM_VECTOR, (param_init){1, 0}, 1, &width);
     l->bias = NULL;
     if (bias && kind == NORM_LAYER) {
@@ -36,7 +37,7 @@ void norm_create(norm_layer *l, params *p, const char *prefix, const char *name,
 
 tensor *norm_forward(graph *g, const norm_layer *l, tensor *x) {
     tensor *bias = l->bias ? graph_variable(g, l->bias) : NULL;
-    return norm(g, x, graph_variable(g, l->gain), bias, l->kind, NORM_EPSILON);
+    return norm(g, x, graph_variable(g, l->gain), bias, l->kind, l->epsilon);
 }
 
 void mlp_create(mlp_layer *l, params *p, const char *prefix, const mlp_params *m) {

@@ -20,6 +20,7 @@ tensor *linear_forward(graph *g, const linear_layer *l, tensor *x);
 typedef struct norm_layer {
     variable *gain, *bias;
     norm_kind kind;
+    float epsilon; /* NORM_EPSILON after norm_create */
 } norm_layer;
 
 #define NORM_EPSILON 1e-5f

@@ -15,6 +15,8 @@ void row_arrays_finish(row_arrays *a) {
     free(a->ngrams);
     free(a->place);
     free(a->parent);
+    free(a->unit);
+    free(a->turn);
     free(a->first[0]);
     free(a->table);
     memset(a, 0, sizeof *a);
@@ -33,15 +35,18 @@ octet_status row_arrays_create(row_arrays *a, const level_shape *shape, int64_t 
     a->ngrams = calloc(ngrams + 1, sizeof *a->ngrams);
     a->place = calloc(n, sizeof *a->place);
     a->parent = calloc(n, sizeof *a->parent);
+    a->unit = calloc(n, sizeof *a->unit);
+    a->turn = calloc(n, sizeof *a->turn);
     size_t n_first = shape->n_rules > 1 ? (size_t)shape->n_rules : 1;
     a->first[0] = calloc(n * n_first, sizeof **a->first);
     for (size_t i = 1; i < n_first && a->first[0]; i++)
         a->first[i] = a->first[0] + i * n;
     a->table = calloc(n * (size_t)(shape->table_dim + 1), sizeof *a->table);
-    if (a->source && a->run && a->ngrams && a->place && a->parent && a->first[0] && a->table)
+    if (a->source && a->run && a->ngrams && a->place && a->parent && a->unit && a->turn &&
+        a->first[0] && a->table)
         return OCTET_OK;
     row_arrays_finish(a);
-    return error_memory(error, "row plan", 4 * (double)(bytes + run + ngrams + 4 * n));
+    return error_memory(error, "row plan", 4 * (double)(bytes + run + ngrams + 6 * n));
 }
 
 /* Pair i of positions [from, from + n) at out, rows of table_dim. */
@@ -100,12 +105,27 @@ void row_turn(float *out, const uint64_t *turns, int64_t half, int64_t n) {
     }
 }
 
+/* 0 for a start. */
 static int64_t place_in_group(const level_shape *shape, int64_t n) {
+    if (shape->shared_start && n)
+        return (n - 1) % shape->group + 1;
     return shape->group ? n % shape->group : n;
+}
+
+int64_t row_parent(const level_shape *shape, int64_t n) {
+    if (shape->shared_start && n)
+        return (n - 1) / shape->group;
+    return shape->group ? n / shape->group : 0;
+}
+
+int64_t row_children_end(const level_shape *shape, int64_t parents) {
+    return parents * shape->group + (shape->shared_start ? 1 : 0);
 }
 
 int64_t row_first(const level_shape *shape, const row_rule *rule, int64_t n) {
     int64_t first = shape->group ? n - place_in_group(shape, n) - shape->cross : 0;
+    if (shape->shared_start && n)
+        first++;
     int64_t window = rule->window ? n - rule->window + 1 : 0;
     int64_t block = rule->block ? n - n % rule->block : 0;
     first = window > first ? window : first;
@@ -141,8 +161,19 @@ static void fill_run(row_arrays *a, const level_shape *shape, int64_t b, int64_t
         run[u] = begin + u < 0 ? GATHER_NONE : bytes[begin + u - origin];
 }
 
+/* The row of the table of bytes for a symbol at place u of its unit. */
+static int32_t symbol_at(const level_shape *shape, int64_t u, int32_t symbol) {
+    if (symbol >= shape->vocabulary)
+        return GATHER_NONE;
+    return (int32_t)(shape->places_apart ? u * shape->vocabulary + symbol : symbol);
+}
+
 /* With an encoder symbol 0 as a start is row 0 of the second source, the table of bytes. */
 static int32_t start_of(const level_shape *shape, int64_t u) {
+    if (shape->given)
+        return symbol_at(shape, u, shape->given[u % shape->n_given]);
+    if (shape->whole_start || shape->layout == ROWS_BGPT)
+        return GATHER_NONE;
     if (shape->zero_start)
         return shape->halo ? -1 : 0;
     return (int32_t)(-1 - u);
@@ -157,8 +188,10 @@ static void fill_source(row_arrays *a, const level_shape *shape, int64_t b, int6
     for (int64_t u = 0; u < unit; u++) {
         if (starts)
             a->source[at + u] = start_of(shape, u);
+        else if (shape->halo)
+            a->source[at + u] = (int32_t)(encoded + u);
         else
-            a->source[at + u] = shape->halo ? (int32_t)(encoded + u) : bytes[begin + u - origin];
+            a->source[at + u] = symbol_at(shape, u, bytes[begin + u - origin]);
     }
     if (shape->halo)
         fill_run(a, shape, b, t, begin, bytes, origin);
@@ -172,24 +205,38 @@ void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t
 }
 
 void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
-              const uint8_t *bytes, int64_t parent_base, const float *table) {
+              const uint8_t *bytes, int64_t parent, const float *table) {
     const row_stream stream = {bytes, 0, 0, table};
-    row_fill_stream(a, shape, b, t, n, parent_base, &stream);
+    row_fill_stream(a, shape, b, t, n, parent, &stream);
+}
+
+/* Of the split outputs the one that a row at `place` of its sequence hangs on. */
+static int32_t slice_of(const level_shape *shape, int64_t place, int64_t parent) {
+    if (shape->layout == ROWS_PAPER)
+        return (int32_t)(parent * shape->slices + place);
+    if (shape->layout == ROWS_LUCIDRAINS)
+        return place ? (int32_t)(parent * shape->slices + place - 1) : GATHER_NONE;
+    return place ? GATHER_NONE : (int32_t)parent;
+}
+
+/* Row of the table of learned positions. In the paper's outermost level and in all of "lucidrains"
+ * positions belong to the unit that is embedded, and a start has none; else to the row. */
+static int32_t learned_place(const level_shape *shape, int64_t place) {
+    if (shape->layout == ROWS_BGPT || (shape->layout == ROWS_PAPER && shape->group))
+        return (int32_t)place;
+    return place ? (int32_t)(place - 1) : GATHER_NONE;
 }
 
 void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
-                     int64_t parent_base, const row_stream *stream) {
+                     int64_t parent, const row_stream *stream) {
     int64_t at = b * a->rows + t, place = place_in_group(shape, n);
     fill_source(a, shape, b, t, n, stream->bytes, stream->origin);
     for (int i = 0; i < shape->n_rules; i++)
         a->first[i][at] = (int32_t)(row_first(shape, &shape->rule[i], n) - stream->base);
-    a->parent[at] = (int32_t)(parent_base + place);
-    /* The outermost level's positions belong to the unit that is embedded; inside a group they
-     * belong to the row. */
-    if (shape->group)
-        a->place[at] = (int32_t)place;
-    else
-        a->place[at] = n == 0 ? GATHER_NONE : (int32_t)(n - 1);
+    a->parent[at] = slice_of(shape, place, parent);
+    a->place[at] = learned_place(shape, place);
+    a->unit[at] = place ? (int32_t)at : -1;
+    a->turn[at] = place ? (int32_t)(place - 1) : 0;
     float *table = a->table + at * shape->table_dim;
     if (shape->turns)
         row_turn(table, shape->turns, shape->table_dim / 2, n);
@@ -210,4 +257,6 @@ void row_fill_padding(row_arrays *a, const level_shape *shape, int64_t b, int64_
         a->first[i][at] = (int32_t)pos;
     a->parent[at] = GATHER_NONE;
     a->place[at] = GATHER_NONE;
+    a->unit[at] = (int32_t)at;
+    a->turn[at] = 0;
 }

@@ -1,9 +1,18 @@
 /* row_plan.h: fills the row plan of a level from bytes: the grouping of bytes into patches.
  *
  * Everything is counted inside one window (a stream's bytes since it last started anew). Row n of a
- * level predicts unit n: it embeds unit n - 1, or the start when unit n is the first of its
- * sequence, and hangs on row n / group of the level above. Training, scoring and sessions all fill
- * their inputs here. */
+ * level predicts unit n. In the paper's layout it embeds unit n - 1, or the start when unit n is
+ * the first of its sequence, and hangs on row n / group of the level above. Training, scoring and
+ * sessions all fill their inputs here.
+ *
+ * In the layout of MEGABYTE-pytorch ("lucidrains") a unit hangs on the level above by the slice
+ * that is its own, not by that of the unit it predicts, and a start hangs on nothing. Above the
+ * bytes that is another slice in the same rows. The bytes' sequences there are one row longer, a
+ * start and then all bytes of the patch, the last of which predicts the next patch's first byte.
+ * The start rows of all sequences are equal, so one will do: row 0 is the start, row n embeds byte
+ * n - 1 and sees row 0 beside the rows of its own patch. In that of bGPT a sequence begins with the
+ * output of the level above, on which its other rows do not hang; the outermost begins with a given
+ * patch. */
 #ifndef PATCH_ROW_PLAN_H
 #define PATCH_ROW_PLAN_H
 
@@ -19,6 +28,8 @@ typedef struct row_rule {
     int64_t block;  /* rows from the last multiple of this on */
 } row_rule;
 
+typedef enum row_layout { ROWS_PAPER, ROWS_LUCIDRAINS, ROWS_BGPT } row_layout;
+
 /* What the plan of a level hangs on. */
 typedef struct level_shape {
     int64_t unit_bytes; /* bytes of one unit */
@@ -27,8 +38,19 @@ typedef struct level_shape {
     int64_t table_rows; /* positions that the table holds, from row_table_create */
     double rope_base;
     double rope_scale; /* positions are divided by it */
-    int zero_start;    /* starts are symbol 0 instead of start vectors */
-    int64_t halo;      /* bytes before a run that its encoder sees; 0 without an encoder */
+    row_layout layout;
+    int shared_start; /* the bytes of the layout "lucidrains": row 0 starts every sequence */
+    int64_t slices;   /* rows of the level above's split output for each of its rows; 0: no level
+                         above */
+    int zero_start;   /* starts are symbol 0 instead of start vectors */
+    int whole_start;  /* a start is one vector for the unit, picked by level_rows.unit */
+    int turns_units;  /* embedded units are turned by level_rows.turn */
+    int64_t vocabulary;
+    int places_apart;     /* a byte's place in its unit is part of its symbol: u V + symbol */
+    const int32_t *given; /* bGPT's layout, outermost: the n_given symbols before the first byte,
+                             which repeat */
+    int32_t n_given;
+    int64_t halo; /* bytes before a run that its encoder sees; 0 without an encoder */
     ngram_set ngrams;
     int64_t cross;         /* rows of the groups before its own that a row sees */
     const uint64_t *turns; /* [table_dim / 2]: rotary positions run on, see row_turns_create; or
@@ -48,7 +70,7 @@ typedef struct row_stream {
 /* Host copies of the tensors of level_rows for B x T rows; absent ones are NULL. */
 typedef struct row_arrays {
     int64_t batch, rows;
-    int32_t *source, *run, *ngrams, *place, *parent;
+    int32_t *source, *run, *ngrams, *place, *parent, *unit, *turn;
     int32_t *first[LEVEL_MAX_RULES]; /* in one piece of memory, that of first[0] */
     float *table;
 } row_arrays;
@@ -81,15 +103,21 @@ int64_t row_look_back(const level_shape *shape);
 /* The most rows that a row sees under the rule, its own included; INT64_MAX without a limit. */
 int64_t row_reach(const level_shape *shape, const row_rule *rule);
 
+/* The row of the level above that row n hangs on. */
+int64_t row_parent(const level_shape *shape, int64_t n);
+
+/* Rows that may run once `parents` rows of the level above have run. */
+int64_t row_children_end(const level_shape *shape, int64_t parents);
+
 /* Fills entry (b, t) for row n of a window that holds `bytes` (those of units below n must be
- * there; the rows of a lane follow one another). parent_base: index of the split output of slice 0
- * of the row's parent. table: of row_table_create. */
+ * there; the rows of a lane follow one another). parent: where the level above has row
+ * row_parent(n), counted over all lanes. table: of row_table_create. */
 void row_fill(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
-              const uint8_t *bytes, int64_t parent_base, const float *table);
+              const uint8_t *bytes, int64_t parent, const float *table);
 
 /* row_fill for a stream whose first bytes may be gone. */
 void row_fill_stream(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,
-                     int64_t parent_base, const row_stream *stream);
+                     int64_t parent, const row_stream *stream);
 
 /* Of row_fill only source, run and n-grams: what changes when the same rows see other bytes. */
 void row_fill_source(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t n,

@@ -29,7 +29,7 @@ static void count_weights(octet_budget *out, const model *m) {
 static double mean_keys(const model *m, int level, int rule) {
     const level_shape *shape = &m->shape[level];
     int64_t rows = model_window_rows(m, level), sum = 0;
-    int64_t sinks = m->config.level[level].sinks;
+    int64_t sinks = shape->shared_start ? 1 : m->config.level[level].sinks;
     for (int64_t n = 0; n < rows; n++) {
         int64_t first = row_first(shape, &shape->rule[rule], n);
         sum += n - first + 1 + (sinks < first ? sinks : first);

@@ -128,13 +128,12 @@ static octet_status fill_rows(step_graph *s, octet_error *error) {
         for (int level = 0; level < s->m->config.n_levels && !status; level++) {
             const level_shape *shape = &s->m->shape[level];
             int64_t rows = model_window_rows(s->m, level);
-            int64_t above = level ? model_window_rows(s->m, level - 1) * shape->group : 0;
+            int64_t above = level ? model_window_rows(s->m, level - 1) : 0;
             status = row_arrays_create(&b->arrays[level], shape, s->micro_size, rows, error);
             for (int64_t i = 0; i < s->micro_size * rows && !status; i++) {
                 int64_t lane = i / rows, n_row = i % rows;
-                int64_t in_group = shape->group ? n_row % shape->group : 0;
                 row_fill(&b->arrays[level], shape, lane, n_row, n_row, s->padded,
-                         lane * above + n_row - in_group, s->m->table[level]);
+                         lane * above + row_parent(shape, n_row), s->m->table[level]);
             }
             if (!status)
                 status = model_rows_upload(s->p, &b->rows[level], &b->arrays[level], error);

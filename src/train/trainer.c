@@ -54,13 +54,28 @@ octet_status trainer_create(trainer **out, backend *b, const config *c, const da
     return status;
 }
 
+/* A vocabulary below 256 leaves bytes out. */
+static octet_status check_window(const trainer *t, size_t n, octet_error *error) {
+    int64_t vocabulary = t->live->config.vocabulary;
+    for (size_t i = 0; i < n && vocabulary < 256; i++)
+        if (t->window[i] >= vocabulary)
+            return error_set(error, OCTET_ERROR,
+                             "step %" PRId64
+                             ": the data hold byte %d, and the vocabulary is %" PRId64 " symbols",
+                             t->step, t->window[i], vocabulary);
+    return OCTET_OK;
+}
+
 octet_status trainer_step(trainer *t, step_result *out, octet_error *error) {
     int64_t batch = t->live->config.train.batch;
-    for (int64_t k = 0; k < batch; k++) {
+    octet_status status = OCTET_OK;
+    for (int64_t k = 0; k < batch && !status; k++) {
         size_t n = data_window(t->data, (uint64_t)(t->step * batch + k), t->window);
+        status = check_window(t, n, error);
         step_set_window(t->step_graph, k, t->window, (int64_t)n);
     }
-    octet_status status = step_run(t->step_graph, t->step, t->steps, out, error);
+    if (!status)
+        status = step_run(t->step_graph, t->step, t->steps, out, error);
     if (status)
         return status;
     if (!isfinite(out->loss_bits) || !isfinite(out->gradient_norm))
