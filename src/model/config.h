@@ -99,6 +99,9 @@ typedef struct config_level {
     int value_residual; /* "value_residual": layers after the first mix its values into theirs, by
                            trained shares, 0.5 each at first; default false */
     config_embedder embedder; /* "embedder"; default "concat" */
+    int64_t planes; /* "planes": tables of bytes that take turns, 1 (default) to 1,024: byte i of
+                       the stream has table i mod planes, which must divide the outermost patch in
+                       bytes; e.g. the bytes of a sample times the channels of a frame */
     config_split split; /* "split"; default "slices"; of no use at the last level and with "bgpt" */
     int embed_rope;     /* "embed_rope": embedded units, not starts, are turned by rotary positions,
                            pairs     of neighbours over all of dim; default false */

@@ -199,6 +199,34 @@ static octet_status check_level(config *c, int s, const char *name, octet_error 
     return status ? status : check_embedder(c, s, name, error);
 }
 
+/* Windows begin at whole outermost patches, so the tables' turns must too. A tied head has one
+ * table.
+ */
+static octet_status check_planes(const config *c, const char *name, octet_error *error) {
+    int64_t unit = config_unit_bytes(c, 0);
+    for (int s = 0; s < c->n_levels; s++) {
+        const config_level *l = &c->level[s];
+        const char *against = NULL;
+        if (l->planes == 1)
+            continue;
+        if (unit % l->planes)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].planes: %" PRId64
+                             " does not divide the outermost patch of %" PRId64 " bytes",
+                             name, s, l->planes, unit);
+        if (c->zero_pad || l->embedder == EMBEDDER_ONE_HOT)
+            against =
+                c->zero_pad ? "zero_pad" : "embedder \"one-hot\", which has a table for each byte";
+        else if (c->tied_head && s + 1 == c->n_levels)
+            against = "tied_head at the last level";
+        if (against)
+            return error_set(error, OCTET_ERROR,
+                             "%s: levels[%d].planes: %" PRId64 " does not go with %s", name, s,
+                             l->planes, against);
+    }
+    return OCTET_OK;
+}
+
 /* What the layouts of other programs leave out, and what they need. */
 static octet_status check_layout(config *c, const char *name, octet_error *error) {
     const char *layout = c->rows == LAYOUT_BGPT ? "bgpt" : "lucidrains", *key = NULL;
@@ -321,12 +349,12 @@ static int64_t embedder_weights(const config *c, int s) {
     const config_level *l = &c->level[s];
     int64_t unit = config_unit_bytes(c, s), width = c->level[c->n_levels - 1].dim;
     int64_t n = c->zero_pad || c->rows == LAYOUT_BGPT ? 0 : l->dim;
+    int64_t symbols = c->vocabulary * l->planes;
     if (l->embedder == EMBEDDER_CONCAT)
-        return sum(sum(n, product(c->vocabulary, l->dim / unit)),
-                   look_back_weights(l, l->dim / unit));
+        return sum(sum(n, product(symbols, l->dim / unit)), look_back_weights(l, l->dim / unit));
     if (l->embedder == EMBEDDER_ONE_HOT)
         return sum(sum(n, l->dim), product(product(unit, c->vocabulary), l->dim));
-    n = sum(n, product(c->vocabulary, width));
+    n = sum(n, product(symbols, width));
     n = sum(n, product(2, product(unit, width)));
     n = sum(n, linear_weights(l->dim, product(unit, width), 1));
     return sum(n, 2 * l->dim);
@@ -383,6 +411,8 @@ octet_status config_check(config *c, const char *name, octet_error *error) {
         status = check_level(c, s, name, error);
     for (int s = 0; s < c->n_levels && !status; s++)
         status = check_seeing(c, s, name, error);
+    if (!status)
+        status = check_planes(c, name, error);
     if (!status)
         status = check_layout(c, name, error);
     if (!status)

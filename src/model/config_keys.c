@@ -86,6 +86,7 @@ static const config_key LEVEL_KEYS[] = {
     FLAG(config_level, token_shift, 0),
     REAL(config_level, dropout, 0, 1, 0, BELOW_HIGH),
     CHOICE(config_level, embedder, EMBEDDER_NAMES, EMBEDDER_CONCAT),
+    INTEGER(config_level, planes, 1, 1024, 1, 0),
     CHOICE(config_level, split, SPLIT_NAMES, SPLIT_SLICES),
     FLAG(config_level, embed_rope, 0),
     FLAG(config_level, mlp_bias, 0),

@@ -113,7 +113,7 @@ static void shape_of(level_shape *shape, const config *c, int level) {
     shape->whole_start = l->embedder != EMBEDDER_CONCAT && shape->layout != ROWS_BGPT;
     shape->turns_units = l->embed_rope;
     shape->vocabulary = c->vocabulary;
-    shape->places_apart = l->embedder == EMBEDDER_ONE_HOT;
+    shape->planes = l->embedder == EMBEDDER_ONE_HOT ? shape->unit_bytes : l->planes;
     if (!level && shape->layout == ROWS_BGPT) {
         shape->given = c->start_symbols.value;
         shape->n_given = c->start_symbols.n;
@@ -183,6 +183,7 @@ static void create_level(model *m, int level) {
         .unit_bytes = m->shape[level].unit_bytes,
         .byte_width = c->level[c->n_levels - 1].dim,
         .vocabulary = c->vocabulary,
+        .planes = m->shape[level].planes,
         .places = config_learned_positions(l) ? model_sequence_rows(m, level) : 0,
         .trained_start = !c->zero_pad && c->rows != LAYOUT_BGPT,
         .turned = l->embed_rope ? model_sequence_rows(m, level) : 0,

@@ -21,14 +21,12 @@ static void create_unit_layers(embedder *e, params *p, const char *prefix,
 }
 
 void embedder_create(embedder *e, params *p, const char *prefix, const embedder_params *m) {
-    int64_t table[] = {m->vocabulary, m->dim / m->unit_bytes}, start[] = {1, m->dim};
+    int64_t table[] = {m->planes * m->vocabulary, m->dim / m->unit_bytes}, start[] = {1, m->dim};
     param_init init = {0, m->spread};
     if (m->kind == EMBED_NORMED)
         table[1] = m->byte_width;
-    if (m->kind == EMBED_ONE_HOT) {
-        table[0] = m->unit_bytes * m->vocabulary;
+    if (m->kind == EMBED_ONE_HOT)
         table[1] = m->dim;
-    }
     if (m->kind == EMBED_CONCAT) {
         start[0] = m->unit_bytes;
         start[1] = table[1];

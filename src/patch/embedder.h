@@ -21,7 +21,7 @@ typedef enum embedder_kind { EMBED_CONCAT, EMBED_NORMED, EMBED_ONE_HOT } embedde
 
 typedef struct embedder {
     embedder_kind kind;
-    variable *bytes; /* [V,E]: E = dim / unit bytes, normed: byte_width; one-hot: [U V,dim] */
+    variable *bytes; /* [planes V,E]: E = dim / unit bytes, normed: byte_width, one-hot: dim */
     variable *bias;  /* one-hot: [dim]; else NULL */
     norm_layer inner, outer; /* normed: of the byte vectors [U E], of the unit's [dim] */
     linear_layer mix;        /* normed: [dim,U E] */
@@ -37,6 +37,7 @@ typedef struct embedder {
 typedef struct embedder_params {
     embedder_kind kind;
     int64_t dim, unit_bytes, vocabulary;
+    int64_t planes;     /* tables of bytes, see level_shape */
     int64_t byte_width; /* normed: of the table of bytes */
     int64_t turned;     /* see embedder; at most 2^20 / dim */
     double rope_base;

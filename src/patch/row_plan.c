@@ -152,20 +152,21 @@ static int64_t place_in_run(const row_arrays *a, const level_shape *shape, int64
     return b * (shape->halo + a->rows * shape->unit_bytes) + shape->halo + t * shape->unit_bytes;
 }
 
+/* The row of the table of bytes for a symbol at byte i of the window. */
+static int32_t symbol_at(const level_shape *shape, int64_t i, int32_t symbol) {
+    if (symbol >= shape->vocabulary)
+        return GATHER_NONE;
+    return (int32_t)(i % shape->planes * shape->vocabulary + symbol);
+}
+
 /* The symbols of the unit that begins at byte `begin` of the window; the first unit of a lane
  * brings those before it along. */
 static void fill_run(row_arrays *a, const level_shape *shape, int64_t b, int64_t t, int64_t begin,
                      const uint8_t *bytes, int64_t origin) {
     int32_t *run = a->run + place_in_run(a, shape, b, t);
     for (int64_t u = t ? 0 : -shape->halo; u < shape->unit_bytes; u++)
-        run[u] = begin + u < 0 ? GATHER_NONE : bytes[begin + u - origin];
-}
-
-/* The row of the table of bytes for a symbol at place u of its unit. */
-static int32_t symbol_at(const level_shape *shape, int64_t u, int32_t symbol) {
-    if (symbol >= shape->vocabulary)
-        return GATHER_NONE;
-    return (int32_t)(shape->places_apart ? u * shape->vocabulary + symbol : symbol);
+        run[u] =
+            begin + u < 0 ? GATHER_NONE : symbol_at(shape, begin + u, bytes[begin + u - origin]);
 }
 
 /* With an encoder symbol 0 as a start is row 0 of the second source, the table of bytes. */
@@ -191,7 +192,7 @@ static void fill_source(row_arrays *a, const level_shape *shape, int64_t b, int6
         else if (shape->halo)
             a->source[at + u] = (int32_t)(encoded + u);
         else
-            a->source[at + u] = symbol_at(shape, u, bytes[begin + u - origin]);
+            a->source[at + u] = symbol_at(shape, begin + u, bytes[begin + u - origin]);
     }
     if (shape->halo)
         fill_run(a, shape, b, t, begin, bytes, origin);

@@ -46,7 +46,8 @@ typedef struct level_shape {
     int whole_start;  /* a start is one vector for the unit, picked by level_rows.unit */
     int turns_units;  /* embedded units are turned by level_rows.turn */
     int64_t vocabulary;
-    int places_apart;     /* a byte's place in its unit is part of its symbol: u V + symbol */
+    int64_t planes; /* tables of bytes, one below the other: byte i of a window has table i mod
+                       planes, which divides the outermost unit */
     const int32_t *given; /* bGPT's layout, outermost: the n_given symbols before the first byte,
                              which repeat */
     int32_t n_given;
