@@ -79,7 +79,7 @@ fails "unknown command" 1 'unknown command "frobnicate"' frobnicate
 fails "misspelt command" 1 'did you mean "train"' trian
 fails "an option in place of a command" 1 'unknown command "--json"' --json
 fails "empty command" 1 'unknown command' ''
-for command in train score generate info bench; do
+for command in train score generate info bench import export; do
     works "$command --help" '^examples:' "$command" --help
     works "$command -h" "^usage: octet $command" "$command" -h
     fails "$command: unknown option" 1 'unknown option --frobnicate' "$command" --frobnicate
@@ -149,7 +149,7 @@ numbers generate --samples whole 0 4097 2
 numbers generate --keep whole -1 $huge 4
 fails "train --matmul: none of its words" 1 '--matmul: "open" is none of' train --matmul open
 for option in 'train -c' 'train -o' 'score -m' 'score --svg' 'generate -m' 'generate --prompt-file' 'generate -o' \
-    'info -m' 'info -c' 'info --preset' 'train --valid' 'bench --configs'; do
+    'info -m' 'info -c' 'info --preset' 'train --valid' 'bench --configs' 'import -o' 'import --side' 'export -m' 'export -o'; do
     # shellcheck disable=SC2086
     fails "$option: missing" 1 'needs a value' $option
     # shellcheck disable=SC2086
@@ -554,6 +554,48 @@ child=
 kill $writer
 [ "$rc" -eq 130 ]
 verdict "SIGINT ends the wait for input" $?
+
+# --- import, export ------------------------------------------------------------------------------
+data=$samples/../tests/data/import
+mb1=$data/megabyte-pytorch/mb1
+fails "import: no operands" 1 'needs a FORMAT and a CKPT' import -o imported
+fails "import: no output" 1 'needs -o' import megabyte-pytorch "$mb1/model.safetensors"
+fails "import: no such format" 1 'format "megabyte" is none of megabyte-pytorch, mblm, bgpt, notagen' import megabyte "$mb1/model.safetensors" -o imported
+fails "import: no such file" 1 'nosuch: ' import megabyte-pytorch nosuch -o imported
+fails "import: what is missing" 1 'not in the file: --set heads=N .*; --set max_seq_len=N' import megabyte-pytorch "$mb1/model.safetensors" -o imported
+fails "import: a contradiction" 1 'setting dim: 17 is given, the file has \[16\]' import megabyte-pytorch "$mb1/model.safetensors" -o imported --set dim=17
+fails "import: no setting" 1 'setting head is none of ' import megabyte-pytorch "$mb1/model.safetensors" -o imported --set head=2
+fails "import: another format's file" 3 'is this a file of bgpt' import bgpt "$mb1/model.safetensors" -o imported
+fails "import: a text" 3 'text: ' import megabyte-pytorch ./text -o imported
+fails "import: a missing side file" 1 'nosuch.json: ' import megabyte-pytorch "$mb1/model.safetensors" -o imported --side nosuch.json
+fails "import: --list with operands" 1 'takes no operands' import --list bgpt
+[ ! -e imported ]
+verdict "none of them left a file" $?
+works "import" '^14848 parameters, context 24 bytes  imported$' import megabyte-pytorch "$mb1/model.safetensors" -o imported --set heads=2 --set max_seq_len=24
+works "import --side" '^14848 parameters' import megabyte-pytorch "$mb1/model.safetensors" -o sided --side "$mb1/case.json"
+cmp -s imported sided
+verdict "settings and side file say the same" $?
+works "import --json" '^\{"model": "sided", "parameters": 14848, "context": 24, "fingerprint": "[0-9a-f]{32}", "config": \{.*"layout": "lucidrains"' import megabyte-pytorch "$mb1/model.safetensors" -o sided --side "$mb1/case.json" --json
+works "import --list" '^megabyte-pytorch +MEGABYTE-pytorch' import --list
+works "import --list --json" '^\{"formats": \[\{"name": "megabyte-pytorch", ' import --list --json
+run import mblm "$data/mblm/two-rope/weights.pth" -o mblm --side "$data/mblm/two-rope/case.json" -v
+[ "$rc" -eq 0 ] && grep -q 'stage_models.1.rotary_emb.inv_freq: skipped, ' err && grep -q '^26288 parameters' out
+verdict "import of a .pth, -v tells what is skipped" $?
+works "an imported model scores" '  one$' score -m ./imported one
+works "and generates" . generate -m ./imported -n 40 --seed 1
+fails "import to a full disk" 1 '/dev/full' import megabyte-pytorch "$mb1/model.safetensors" -o /dev/full --side "$mb1/case.json"
+fails "export: no model" 1 'needs -m' export --to megabyte-pytorch -o exported
+fails "export: no format" 1 'needs --to' export -m ./imported -o exported
+fails "export: no output" 1 'needs -o' export -m ./imported --to megabyte-pytorch
+fails "export: no such format" 1 '"bgpt" is none of' export -m ./imported --to bgpt -o exported
+fails "export: a model of ours" 1 'layout is "paper", megabyte-pytorch has "lucidrains"' export -m run --to megabyte-pytorch -o exported
+[ ! -e exported ]
+verdict "none of them left a file" $?
+works "export" '^\{"num_tokens": 256, "dim": \[16\], "depth": \[2\], "max_seq_len": \[24\], ' export -m ./imported --to megabyte-pytorch -o exported
+cp out side.json
+works "import of an export" '^14848 parameters' import megabyte-pytorch exported -o again --side side.json
+cmp -s imported again
+verdict "gives the same file" $?
 
 # --- a terminal ----------------------------------------------------------------------------------
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then

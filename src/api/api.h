@@ -16,4 +16,8 @@ struct octet_model {
     double flops_per_byte;
 };
 
+/* A handle that owns m, which is destroyed where none can be made. `path` is copied. */
+octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
+                            octet_error *error);
+
 #endif

@@ -116,8 +116,8 @@ void octet_models_list(void (*visit)(void *context, const char *name, const char
 
 /* --- models */
 
-static octet_status wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
-                         octet_error *error) {
+octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
+                            octet_error *error) {
     octet_model *made = calloc(1, sizeof *made);
     char *copy = strdup(path);
     if (!made || !copy) {
@@ -142,7 +142,7 @@ octet_status octet_model_open(octet_model **out, octet_runtime *runtime, const c
     octet_status status = resolve(file, path, error);
     if (!status)
         status = checkpoint_open(&m, runtime->backend, file, error);
-    return status ? status : wrap(out, runtime, m, file, error);
+    return status ? status : api_model_wrap(out, runtime, m, file, error);
 }
 
 octet_status octet_model_create(octet_model **out, octet_runtime *runtime, const char *json,
@@ -161,7 +161,7 @@ octet_status octet_model_create(octet_model **out, octet_runtime *runtime, const
         model_destroy(&m);
         return status;
     }
-    return wrap(out, runtime, m, "", error);
+    return api_model_wrap(out, runtime, m, "", error);
 }
 
 void octet_model_destroy(octet_model **m) {

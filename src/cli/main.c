@@ -18,6 +18,8 @@ static const struct {
     {"generate", cli_generate, "continue a prompt"},
     {"info", cli_info, "describe a model, the bundled models and the machine"},
     {"bench", cli_bench, "measure speed beside what it should be compared with"},
+    {"import", cli_import, "read a model that another program wrote"},
+    {"export", cli_export, "write a model for another program"},
 };
 
 #define N_COMMANDS ((int)(sizeof commands / sizeof *commands))
@@ -66,7 +68,7 @@ int main(int argc, char **argv) {
     signals_install();
     output_standard(&c.out);
     if (argc < 2) {
-        cli_error(&c, "needs a command: train, score, generate, info or bench (see octet --help)");
+        cli_error(&c, "needs a command, such as train, score, generate or info (see octet --help)");
         return 1;
     }
     const char *word = argv[1];
