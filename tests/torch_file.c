@@ -315,14 +315,21 @@ void torch_training(torch_member members[TORCH_MEMBERS]) {
                         TORCH_B "uK\1}u" TORCH_X("\14", "param_groups") "]}(" TORCH_X("\2", "lr") "G\x3f\x1a\x36\xe2\xeb\x1c\x43\x2d" TORCH_X(
                             "\5",
                             "betas") "G\x3f\xec\xcc\xcc\xcc\xcc\xcc\xcdG\x3f\xef\xae\x14\x7a\xe1"
-                                     "\x47\xae\x86" TORCH_X("\6", "params") "](K\0K\1eua"
-                                                                            "u" TORCH_X("\5", "epoc"
-                                                                                              "h") "M\1\1" TORCH_X("\4", "best") "N" TORCH_X(
-                                                                                "\5",
-                                                                                "steps") "\x8a\5\0"
-                                                                                         "\0\0\0"
-                                                                                         "\1" TORCH_X("\4",
-                                                                                                      "done") "\x88u.";
+                                     "\x47\xae\x86" TORCH_X(
+                                         "\6",
+                                         "params") "](K\0K\1eua"
+                                                   "u" TORCH_X(
+                                                       "\5",
+                                                       "epoc"
+                                                       "h") "M\1\1" TORCH_X("\4",
+                                                                            "best") "N" TORCH_X("\5",
+                                                                                                "st"
+                                                                                                "ep"
+                                                                                                "s") "\x8a\5\0"
+                                                                                                     "\0\0\0"
+                                                                                                     "\1" TORCH_X(
+                                                                                                         "\4",
+                                                                                                         "done") "\x88u.";
     torch_good(members);
     members[TORCH_PICKLE].data = text;
     members[TORCH_PICKLE].bytes = sizeof text - 1;
