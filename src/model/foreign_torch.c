@@ -197,7 +197,6 @@ static octet_status find_storage(const reader *r, const char *name, const pickle
 /* Size and stride against the storage; *empty: no element is reached. */
 static octet_status check_layout(const reader *r, const char *name, const pickle_tensor *p,
                                  bool *empty) {
-    int64_t elements = 1;
     *empty = false;
     for (int i = 0; i < p->rank; i++) {
         if (p->dim[i] < 0 || p->stride[i] < 0) {
@@ -212,7 +211,7 @@ static octet_status check_layout(const reader *r, const char *name, const pickle
         return error_set(r->error, OCTET_CORRUPT, "%s: tensor \"%.64s\": its size overflows",
                          r->label, name);
     }
-    elements = (int64_t)(bytes / safetensors_type_bytes(p->type));
+    const int64_t elements = (int64_t)(bytes / safetensors_type_bytes(p->type));
     if (p->offset < 0 || p->offset > p->n_elements || elements > p->n_elements) {
         return error_set(r->error, OCTET_CORRUPT,
                          "%s: tensor \"%.64s\": %lld elements from element %lld on of a storage of "
