@@ -1,6 +1,7 @@
 /* fuzz_seeds.c: writes what the libFuzzer targets start from: fuzz_seeds FOLDER makes
- * FOLDER/config, FOLDER/checkpoint and FOLDER/stream (which must be there) and the dictionary
- * FOLDER/dictionary: every key that a configuration writes, so that it never lacks one. */
+ * FOLDER/config, FOLDER/checkpoint, FOLDER/stream and FOLDER/foreign (which must be there) and the
+ * dictionary FOLDER/dictionary: every key that a configuration writes, so that it never lacks one.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "model/checkpoint.h"
 #include "support.h"
 #include "tiny_model.h"
+#include "torch_file.h"
 
 static const char *folder;
 static int n_written;
@@ -105,6 +107,19 @@ static void write_streams(backend *b) {
     model_destroy(&m);
 }
 
+static void write_archives(void) {
+    for (int i = 0; i < 2 * TORCH_STYLES; i++) {
+        torch_member members[TORCH_MEMBERS];
+        if (i < TORCH_STYLES)
+            torch_good(members);
+        else
+            torch_training(members);
+        bad_bytes file = torch_zip(members, TORCH_MEMBERS, (torch_style)(i % TORCH_STYLES));
+        put("foreign", file.data, file.size);
+        free(file.data);
+    }
+}
+
 static void write_all(void **state) {
     (void)state;
     backend *b = tiny_backend(1, CPU_AVX512);
@@ -112,6 +127,7 @@ static void write_all(void **state) {
     write_dictionary();
     write_models(b);
     write_streams(b);
+    write_archives();
     backend_destroy(&b);
 }
 
