@@ -59,6 +59,14 @@ works() { # name, regular expression of the output, arguments: exit code 0
     verdict "$name" $?
 }
 
+silent() { # name, arguments: exit code 0 and nothing said
+    name=$1
+    shift
+    run "$@"
+    [ "$rc" -eq 0 ] && [ ! -s out ] && [ ! -s err ]
+    verdict "$name" $?
+}
+
 wait_for() { # up to 20 s for a condition
     tries=0
     until "$@" 2>/dev/null; do
@@ -79,7 +87,7 @@ fails "unknown command" 1 'unknown command "frobnicate"' frobnicate
 fails "misspelt command" 1 'did you mean "train"' trian
 fails "an option in place of a command" 1 'unknown command "--json"' --json
 fails "empty command" 1 'unknown command' ''
-for command in train score generate info bench import export; do
+for command in train score generate compress decompress info bench import export; do
     works "$command --help" '^examples:' "$command" --help
     works "$command -h" "^usage: octet $command" "$command" -h
     fails "$command: unknown option" 1 'unknown option --frobnicate' "$command" --frobnicate
@@ -596,6 +604,76 @@ cp out side.json
 works "import of an export" '^14848 parameters' import megabyte-pytorch exported -o again --side side.json
 cmp -s imported again
 verdict "gives the same file" $?
+# --- compress ------------------------------------------------------------------------------------
+head -c 3000 text >book
+touch -d '2001-02-03 04:05:06' book
+chmod 640 book
+cp -p book kept
+silent "compress" compress -m run book
+[ -s book.oct ] && [ "$(stat -c '%a %Y' book.oct)" = "$(stat -c '%a %Y' book)" ]
+verdict "compress keeps source, mode and time" $?
+fails "nothing is overwritten" 1 'book.oct: the file exists' compress -m run book
+silent "but with -f" compress -m run -f book
+works "--list" "^ *$(stat -c %s book.oct) +3000 .* book.oct\$" compress -l book.oct
+works "--list --json" '"bytes": *3000' decompress -l --json book.oct
+silent "--test" decompress -t -m run book.oct
+fails "the other way asks too" 1 'book: the file exists' decompress -m run book.oct
+rm book
+silent "decompress" decompress -m run -T 3 book.oct
+cmp -s book kept && [ "$(stat -c '%a %Y' book)" = "$(stat -c '%a %Y' kept)" ]
+verdict "the same bytes, mode and time" $?
+works "-d is decompress, -c standard output" '^line 0 of some text' compress -d -c -m run book.oct
+cmp -s out kept
+verdict "on standard output too" $?
+"$octet" compress -m run <kept 2>err | "$octet" decompress -m run >out 2>>err
+cmp -s out kept && [ ! -s err ]
+verdict "from pipe to pipe" $?
+(cat kept; sleep 0.2; cat kept) | "$octet" compress -m run --block 1024 --streams 2 - >slow 2>err
+[ "$("$octet" decompress -m run <slow | sha256sum)" = "$(cat kept kept | sha256sum)" ]
+verdict "a slow pipe in small blocks" $?
+: >nothing
+silent "an empty file" compress -m run nothing -o nothing.oct
+silent "comes back empty" decompress -f -m run nothing.oct
+[ -f nothing ] && [ ! -s nothing ]
+verdict "and is there" $?
+fails "two files, one output" 1 '-o goes with one FILE only' compress -m run book kept -o both.oct
+fails "a suffix twice" 1 'ends with .oct already' compress -m run book.oct
+fails "no suffix" 1 'does not end with .oct' decompress -m run kept
+fails "not compressed" 3 'kept: this is no compressed file' decompress -m run kept -o back
+fails "too short" 3 'standard input: 0 bytes are too few' decompress -m run -c
+fails "no file" 1 'nowhere: No such file' compress -m run nowhere
+fails "a folder" 1 'run: Is a directory' compress -m run run
+fails "another model" 4 'compressed with the model [0-9a-f]{32}, this model is [0-9a-f]{32}' decompress -m ./imported book.oct -o back
+cp book.oct bad.oct
+printf 'x' | dd of=bad.oct bs=1 seek=200 conv=notrunc 2>/dev/null
+fails "a damaged file" 3 'bad.oct: block 0 \(bytes 0 to 2999 of the content\) is damaged' decompress -m run bad.oct
+head -c 300 book.oct >short.oct
+fails "a cut file" 3 'short.oct: the file ends at byte 300' decompress -m run short.oct
+[ ! -e bad ] && [ ! -e short ] && [ ! -e back ] && [ -z "$(ls ./*.tmp.* 2>/dev/null)" ]
+verdict "failures leave nothing" $?
+silent "--rm" compress --rm -f -m run book
+[ ! -e book ] && [ -s book.oct ]
+verdict "the source goes with --rm only" $?
+fails "--rm and -k" 1 'goes with none of' compress --rm -k -m run kept
+if [ -w /dev/full ]; then
+    fails "a full disk" 1 '/dev/full: No space left' compress -f -m run kept -o /dev/full
+    cp kept full
+    (ulimit -f 1 && exec "$octet" compress --rm -m run full) >out 2>err
+    rc=$?
+    [ "$rc" -eq 1 ] && one_line && cmp -s full kept && [ ! -e full.oct ]
+    verdict "--rm on a full disk removes nothing" $?
+fi
+head -c 20000000 /dev/zero >zeros
+"$octet" compress --rm -m run zeros >out 2>err &
+child=$!
+sleep 0.5
+kill -TERM $child
+wait $child
+rc=$?
+child=
+[ "$rc" -eq 143 ] && [ "$(stat -c %s zeros)" -eq 20000000 ] && [ -z "$(ls zeros.oct* 2>/dev/null)" ]
+verdict "SIGTERM leaves the source alone" $?
+rm zeros
 
 # --- a terminal ----------------------------------------------------------------------------------
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then

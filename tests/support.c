@@ -61,3 +61,8 @@ void support_contains(const char *text, const char *part) {
         fail_msg("\"%s\" does not contain \"%s\"", text, part);
     }
 }
+
+int support_all(void) {
+    const char *wanted = getenv("OCTET_TEST_ALL");
+    return wanted && *wanted;
+}

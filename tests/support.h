@@ -27,6 +27,9 @@ void *support_alloc(size_t count, size_t size);
 /* Fails the test with the error's text unless the status is OCTET_OK. */
 void support_ok(octet_status status, const octet_error *error);
 
+/* Whether the long forms of tests are wanted: OCTET_TEST_ALL. */
+int support_all(void);
+
 /* Fails the test unless `part` occurs in `text`. */
 void support_contains(const char *text, const char *part);
 

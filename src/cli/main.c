@@ -16,6 +16,8 @@ static const struct {
     {"train", cli_train, "train a model on files of bytes"},
     {"score", cli_score, "what files cost under a model, in bits per byte"},
     {"generate", cli_generate, "continue a prompt"},
+    {"compress", cli_compress, "make files smaller, losslessly"},
+    {"decompress", cli_decompress, "the way back"},
     {"info", cli_info, "describe a model, the bundled models and the machine"},
     {"bench", cli_bench, "measure speed beside what it should be compared with"},
     {"import", cli_import, "read a model that another program wrote"},

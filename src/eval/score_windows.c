@@ -39,7 +39,14 @@ typedef struct scorer {
     float *bits;     /* [length] */
     uint8_t *window; /* [length] */
     double total;
+    window_visit *row; /* of a window_reader, with row_context; else NULL */
+    void *row_context;
 } scorer;
+
+struct window_reader {
+    scorer scorer;
+    int64_t longest;
+};
 
 static int64_t divide_up(int64_t a, int64_t b) {
     return a / b + (a % b != 0);
@@ -70,14 +77,18 @@ static int64_t pass_of(const scorer *s, int64_t offset) {
     return s->passes > 1 && offset % s->model->shape[0].unit_bytes >= s->half;
 }
 
+static int64_t lanes_of(const scorer *s) {
+    int64_t context = s->model->config.context, windows = 1;
+    if (s->n > context)
+        windows += divide_up(s->n - context, context - s->keep);
+    return windows * s->passes;
+}
+
 /* How long windows are, how many lanes they make, and how many of those run at once. */
 static void choose_sizes(scorer *s) {
     int64_t context = s->model->config.context, patch = s->model->shape[0].unit_bytes;
     s->length = s->n < context ? divide_up(s->n, patch) * patch : context;
-    int64_t windows = 1;
-    if (s->n > context)
-        windows += divide_up(s->n - context, context - s->keep);
-    s->n_lanes = windows * s->passes;
+    s->n_lanes = lanes_of(s);
     int64_t most = ROWS_PER_RUN / s->length > 1 ? ROWS_PER_RUN / s->length : 1;
     /* Runs of equal size: no run is mostly padding. */
     s->batch = divide_up(s->n_lanes, divide_up(s->n_lanes, most));
@@ -160,14 +171,18 @@ static octet_status count_lane(scorer *s, int64_t b, int64_t lane, const octet_s
     int64_t begin = window_begin(s, lane / s->passes), pass = lane % s->passes;
     int64_t left = s->n - begin, shift = lane_begin(s, lane) - begin;
     int64_t first = lane >= s->passes ? s->keep : 0, end = left < s->length ? left : s->length;
-    for (int64_t n = first; n < end; n++) {
+    octet_status status = OCTET_OK;
+    for (int64_t n = first; n < end && !status; n++) {
         if (pass_of(s, begin + n) != pass)
             continue;
         const float *logits = s->values + (b * s->length + n - shift) * vocabulary;
-        s->bits[n - first] = likelihood_bits(logits, vocabulary, s->bytes[begin + n]);
+        if (s->row)
+            status = s->row(s->row_context, begin + n, logits, error);
+        else
+            s->bits[n - first] = likelihood_bits(logits, vocabulary, s->bytes[begin + n]);
     }
-    if (pass + 1 < s->passes)
-        return OCTET_OK;
+    if (s->row || pass + 1 < s->passes)
+        return status;
     for (int64_t n = first; n < end; n++)
         s->total += (double)s->bits[n - first];
     return visit(p, begin + first, s->bytes, s->bits, end - first, error);
@@ -235,6 +250,55 @@ static octet_status score_by_session(scorer *s, const octet_score_params *p, oct
             status = visit(p, at, s->bytes, bits, n, error);
     }
     session_destroy(&reader);
+    return status;
+}
+
+int window_reader_fits(const model *m, int64_t longest) {
+    int64_t context = m->config.context, length = longest < context ? longest : context;
+    return length <= MOST_LOGITS / m->config.vocabulary &&
+           !(m->config.endless && longest > context);
+}
+
+octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
+                                  int64_t keep, octet_error *error) {
+    *out = NULL;
+    window_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_memory(error, "window reader", sizeof *r);
+    r->longest = longest;
+    r->scorer = (scorer){.model = m, .n = longest, .keep = keep, .passes = 1};
+    choose_sizes(&r->scorer);
+    octet_status status = record(&r->scorer, error);
+    if (!status)
+        status = fill_rows(&r->scorer, error);
+    if (status)
+        window_reader_destroy(&r);
+    *out = r;
+    return status;
+}
+
+void window_reader_destroy(window_reader **r) {
+    if (!r || !*r)
+        return;
+    finish(&(*r)->scorer);
+    free(*r);
+    *r = NULL;
+}
+
+octet_status window_reader_read(window_reader *r, const uint8_t *bytes, int64_t n,
+                                window_visit *visit_row, void *context, octet_error *error) {
+    scorer *s = &r->scorer;
+    octet_status status = OCTET_OK;
+    if (n > r->longest)
+        return error_set(error, OCTET_ERROR, "a text of %lld bytes is longer than %lld",
+                         (long long)n, (long long)r->longest);
+    s->bytes = bytes;
+    s->n = n;
+    s->n_lanes = lanes_of(s);
+    s->row = visit_row;
+    s->row_context = context;
+    for (int64_t i = 0; i < s->n_lanes && n && !status; i += s->batch)
+        status = run(s, i, NULL, error);
     return status;
 }
 

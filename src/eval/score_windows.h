@@ -14,4 +14,23 @@
 octet_status score_windows(const model *m, const uint8_t *bytes, size_t n,
                            const octet_score_params *wanted, double *bits, octet_error *error);
 
+/* The same windows for who wants the logits themselves: texts of at most `longest` bytes, one after
+ * the other, on one recorded graph. Their logits are those of a session with the same `keep`. */
+typedef struct window_reader window_reader;
+
+/* Whether the model's windows fit in memory, and end: else a session must read. */
+int window_reader_fits(const model *m, int64_t longest);
+
+octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
+                                  int64_t keep, octet_error *error);
+/* Accepts NULL; sets *r to NULL. */
+void window_reader_destroy(window_reader **r);
+
+/* logits[vocabulary] of the byte at `offset`, which come in any order, each once. */
+typedef octet_status window_visit(void *context, int64_t offset, const float *logits,
+                                  octet_error *error);
+
+octet_status window_reader_read(window_reader *r, const uint8_t *bytes, int64_t n,
+                                window_visit *visit, void *context, octet_error *error);
+
 #endif

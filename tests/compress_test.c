@@ -1,0 +1,413 @@
+/* compress_test.c: what is compressed comes back on any machine, and damage never does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "api/api.h"
+#include "coder/container.h"
+#include "octet/octet.h"
+#include "support.h"
+
+static octet_error error;
+
+static const char *const configs[] = {
+    "{\"context\": 64, \"head_bias\": true, \"levels\": [{\"dim\": 16, \"layers\": 1, \"heads\": "
+    "2, \"patch\": 4,"
+    " \"zero_init\": false}, {\"dim\": 16, \"layers\": 1, \"heads\": 2, \"zero_init\": false}]}",
+    /* one level; more symbols than bytes */
+    "{\"context\": 50, \"keep\": 30, \"vocabulary\": 260, \"head_bias\": true, \"levels\": "
+    "[{\"dim\": 16, \"layers\": 1,"
+    " \"heads\": 2, \"zero_init\": false}]}",
+    /* fewer */
+    "{\"context\": 50, \"vocabulary\": 100, \"head_bias\": true, \"levels\": [{\"dim\": 16, "
+    "\"layers\": 1, \"heads\": 2,"
+    " \"zero_init\": false}]}",
+    /* read by a session on both sides */
+    "{\"context\": 32, \"endless\": true, \"head_bias\": true, \"levels\": [{\"dim\": 16, "
+    "\"layers\": 1, \"heads\": 2,"
+    " \"patch\": 2, \"window\": 5, \"zero_init\": false}, {\"dim\": 8, \"layers\": 1, \"heads\": 1,"
+    " \"zero_init\": false}]}",
+    "{\"context\": 60, \"layout\": \"lucidrains\", \"head_bias\": true, \"levels\": [{\"dim\": 16, "
+    "\"layers\": 1,"
+    " \"heads\": 2, \"patch\": 5, \"embedder\": \"normed\", \"split\": \"full\"},"
+    " {\"dim\": 12, \"layers\": 1, \"heads\": 1, \"zero_init\": false}]}",
+};
+enum { CONFIGS = sizeof configs / sizeof *configs };
+
+/* --- bytes in memory on both sides */
+
+typedef struct buffer {
+    uint8_t *data;
+    size_t size, at, capacity;
+    size_t piece; /* reads give at most so many bytes at once, but go on until n; 0: all */
+} buffer;
+
+typedef struct pair {
+    buffer in, out;
+} pair;
+
+static octet_status read_buffer(void *context, void *bytes, size_t n, size_t *got, octet_error *e) {
+    (void)e;
+    buffer *b = &((pair *)context)->in;
+    *got = b->size - b->at < n ? b->size - b->at : n;
+    memcpy(bytes, b->data + b->at, *got);
+    b->at += *got;
+    return OCTET_OK;
+}
+
+static octet_status write_buffer(void *context, const void *bytes, size_t n, octet_error *e) {
+    (void)e;
+    buffer *b = &((pair *)context)->out;
+    if (n > b->capacity - b->size) {
+        b->capacity = 2 * (b->size + n) + 4096;
+        b->data = realloc(b->data, b->capacity);
+        assert_non_null(b->data);
+    }
+    if (n)
+        memcpy(b->data + b->size, bytes, n);
+    b->size += n;
+    return OCTET_OK;
+}
+
+static octet_io io_of(pair *p) {
+    return (octet_io){.read = read_buffer, .write = write_buffer, .context = p, .name = "input"};
+}
+
+/* The output's memory is the caller's. */
+static buffer compress_bytes(octet_model *m, const uint8_t *data, size_t n, int streams,
+                             int64_t block_bytes, octet_compress_report *report) {
+    pair p = {.in = {.data = (uint8_t *)data, .size = n}};
+    const octet_io io = io_of(&p);
+    const octet_compress_params how = {streams, block_bytes, -1};
+    support_ok(octet_compress(m, &how, &io, report, &error), &error);
+    return p.out;
+}
+
+static octet_status expand_bytes(octet_model *m, const buffer *packed, buffer *out) {
+    pair p = {.in = {.data = packed->data, .size = packed->size}};
+    const octet_io io = io_of(&p);
+    octet_status status = octet_decompress(m, &io, NULL, &error);
+    *out = p.out;
+    return status;
+}
+
+static void check_round_trip(octet_model *m, const uint8_t *data, size_t n, int streams,
+                             int64_t block_bytes) {
+    buffer packed = compress_bytes(m, data, n, streams, block_bytes, NULL), back;
+    support_ok(expand_bytes(m, &packed, &back), &error);
+    assert_int_equal(back.size, n);
+    if (n)
+        assert_memory_equal(back.data, data, n);
+    free(packed.data);
+    free(back.data);
+}
+
+typedef struct machine {
+    octet_runtime *runtime;
+    octet_model *model;
+} machine;
+
+/* Without training: the head's bias makes 'a' to 'c' likely, so that there is something to gain. */
+static void make_letters_likely(octet_model *m) {
+    static const float likely[] = {9, 9, 9};
+    char name[64];
+    snprintf(name, sizeof name, "levels.%d.head.bias", m->model->config.n_levels - 1);
+    param *bias = params_find(&m->model->params, name);
+    assert_non_null(bias);
+    support_ok(backend_write(m->model->backend, &bias->v, 'a', 3, likely, &error), &error);
+}
+
+static machine machine_make(const char *json, int threads, const char *cpu) {
+    machine made;
+    const octet_runtime_params how = {.threads = threads, .cpu = cpu};
+    support_ok(octet_runtime_create(&made.runtime, &how, &error), &error);
+    support_ok(octet_model_create(&made.model, made.runtime, json, "test", 3, &error), &error);
+    make_letters_likely(made.model);
+    return made;
+}
+
+static void machine_drop(machine *m) {
+    octet_model_destroy(&m->model);
+    octet_runtime_destroy(&m->runtime);
+}
+
+/* kind 0: anything; 1: few symbols; 2: runs; 3: below 100. */
+static void fill(uint8_t *data, size_t n, int kind, uint64_t seed) {
+    for (size_t i = 0; i < n; i++) {
+        const int64_t any = support_integer(&seed, 0, 255);
+        data[i] = (uint8_t)(kind == 0   ? any
+                            : kind == 1 ? 'a' + any % 3
+                            : kind == 2 ? (any < 20 ? any
+                                           : i      ? data[i - 1]
+                                                    : 0)
+                                        : any % 100);
+    }
+}
+
+/* --- round trips */
+
+static void lengths_come_back(void **state) {
+    (void)state;
+    uint8_t data[4097];
+    machine m = machine_make(configs[0], 2, NULL);
+    fill(data, sizeof data, 1, 1);
+    for (size_t n = 0; n <= sizeof data; n += n < 300 || support_all() ? 1 : 97)
+        check_round_trip(m.model, data, n, 3, 1024);
+    for (int byte = 0; byte < 256; byte++)
+        check_round_trip(m.model, &(uint8_t){(uint8_t)byte}, 1, 0, 0);
+    machine_drop(&m);
+}
+
+static void kinds_come_back(void **state) {
+    (void)state;
+    uint64_t random = 5;
+    uint8_t data[9000];
+    const int rounds = support_all() ? 2000 : 12;
+    for (int c = 0; c < CONFIGS; c++) {
+        machine m = machine_make(configs[c], 2, NULL);
+        for (int i = 0; i < rounds; i++) {
+            const size_t n = (size_t)support_integer(&random, 0, i % 4 ? 900 : sizeof data);
+            fill(data, n, i % 4, random);
+            check_round_trip(m.model, data, n, (int)support_integer(&random, 0, 9),
+                             support_integer(&random, 1024, 5000));
+        }
+        machine_drop(&m);
+    }
+}
+
+/* Made with one number of threads and instruction set, restored with another. */
+static void machines_agree(void **state) {
+    (void)state;
+    static const char *const cpus[] = {"scalar", "avx2", "avx512"};
+    static const int threads[] = {1, 2, 5};
+    uint8_t data[3000];
+    fill(data, sizeof data, 1, 4);
+    for (int c = 0; c < CONFIGS; c++) {
+        buffer first = {0};
+        for (int i = 0; i < 9; i++) {
+            machine maker = machine_make(configs[c], threads[i % 3], cpus[i / 3]);
+            machine other = machine_make(configs[c], threads[(i + 1) % 3], cpus[(i / 3 + 2) % 3]);
+            buffer packed = compress_bytes(maker.model, data, sizeof data, 5, 2000, NULL), back;
+            if (i == 0)
+                first = packed;
+            assert_int_equal(packed.size, first.size);
+            assert_memory_equal(packed.data, first.data, first.size);
+            support_ok(expand_bytes(other.model, &packed, &back), &error);
+            assert_int_equal(back.size, sizeof data);
+            assert_memory_equal(back.data, data, sizeof data);
+            if (i)
+                free(packed.data);
+            free(back.data);
+            machine_drop(&maker);
+            machine_drop(&other);
+        }
+        free(first.data);
+    }
+}
+
+/* The coded bytes are what the frequencies promise; what would grow is stored. */
+static void sizes_are_right(void **state) {
+    (void)state;
+    enum { BYTES = 40000 };
+    machine m = machine_make(configs[0], 2, NULL);
+    uint8_t *data = support_alloc(BYTES, 1);
+    octet_compress_report report;
+    fill(data, BYTES, 0, 8);
+    buffer packed = compress_bytes(m.model, data, BYTES, 4, 10000, &report);
+    assert_true(report.content == BYTES && report.compressed == packed.size && report.blocks == 4);
+    /* an untrained model and noise: nothing to gain */
+    assert_true(report.stored == 4 && report.coded == 0);
+    assert_int_equal(packed.size, 64 + BYTES + 4 * 64 + 64 + 4 * 16 + 16);
+    free(packed.data);
+    fill(data, BYTES, 1, 8);
+    octet_score_params whole = {.keep = -1};
+    double bits = 0, sum = 0;
+    packed = compress_bytes(m.model, data, BYTES, 4, 1 << 16, &report);
+    for (int i = 0; i < 4; i++) {
+        support_ok(octet_score(m.model, data + i * BYTES / 4, BYTES / 4, &whole, &bits, &error),
+                   &error);
+        sum += bits;
+    }
+    assert_true(report.stored == 0 && report.coded == BYTES);
+    assert_true(report.bits < sum * 1.0005 + 1 && report.bits > sum * 0.9995 - 1);
+    assert_true((double)report.compressed * 8 < sum * 1.0005 + 8 * (16 * 4 + 64 + 64 + 64 + 32));
+    free(packed.data);
+    free(data);
+    machine_drop(&m);
+}
+
+/* --- what is not so */
+
+static void other_models_are_refused(void **state) {
+    (void)state;
+    uint8_t data[500];
+    machine m = machine_make(configs[0], 1, NULL);
+    octet_model *other;
+    octet_model_info info;
+    fill(data, sizeof data, 1, 4);
+    buffer packed = compress_bytes(m.model, data, sizeof data, 0, 0, NULL), back;
+    support_ok(octet_model_create(&other, m.runtime, configs[0], "test", 4, &error), &error);
+    assert_int_equal(expand_bytes(other, &packed, &back), OCTET_WRONG_MODEL);
+    assert_int_equal(back.size, 0);
+    octet_model_info_get(other, &info);
+    support_contains(error.text, info.fingerprint);
+    octet_model_info_get(m.model, &info);
+    support_contains(error.text, info.fingerprint);
+    char needed[33];
+    support_ok(octet_compressed_model(needed, packed.data, "x", &error), &error);
+    assert_string_equal(needed, info.fingerprint);
+    octet_model_destroy(&other);
+    free(packed.data);
+    machine_drop(&m);
+}
+
+/* Damage is found, and what was written before it is right. */
+static void expect_damage(octet_model *m, const buffer *packed, const uint8_t *data) {
+    buffer back;
+    octet_status status = expand_bytes(m, packed, &back);
+    if (status != OCTET_CORRUPT && status != OCTET_WRONG_MODEL)
+        fail_msg("status %d: %s", status, error.text);
+    if (back.size)
+        assert_memory_equal(back.data, data, back.size);
+    free(back.data);
+}
+
+/* Every bit flipped, every end cut off, every byte gone or doubled. */
+static void damage_is_found(void **state) {
+    (void)state;
+    enum { BYTES = 5000 };
+    uint8_t data[BYTES];
+    machine m = machine_make(configs[0], 1, NULL);
+    fill(data, BYTES, 1, 11);
+    buffer packed = compress_bytes(m.model, data, BYTES, 3, 1500, NULL);
+    for (size_t i = 0; i < packed.size * 8; i += support_all() ? 1 : 13) {
+        packed.data[i / 8] ^= (uint8_t)(1 << i % 8);
+        expect_damage(m.model, &packed, data);
+        packed.data[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    uint8_t *changed = support_alloc(packed.size + 1, 1);
+    for (size_t i = 0; i < packed.size; i += support_all() ? 1 : 7) {
+        expect_damage(m.model, &(buffer){.data = packed.data, .size = i}, data);
+        memcpy(changed, packed.data, i);
+        memcpy(changed + i, packed.data + i + 1, packed.size - i - 1);
+        /* without one of two equal bytes, or with one more of them, runs look alike */
+        expect_damage(m.model, &(buffer){.data = changed, .size = packed.size - 1}, data);
+        changed[i] = 'x';
+        memcpy(changed + i + 1, packed.data + i, packed.size - i);
+        expect_damage(m.model, &(buffer){.data = changed, .size = packed.size + 1}, data);
+    }
+    free(changed);
+    free(packed.data);
+    machine_drop(&m);
+}
+
+static void put_u64(uint8_t *at, uint64_t x) {
+    for (int i = 0; i < 8; i++)
+        at[i] = (uint8_t)(x >> (8 * i));
+}
+
+/* The checksums of a damaged payload are made right again, so that the decoder itself meets it: the
+ * content's checksum tells. */
+static void decoder_meets_damage(void **state) {
+    (void)state;
+    enum { BYTES = 1500, HEADER = CONTAINER_HEADER_BYTES, BLOCK = CONTAINER_BLOCK_BYTES };
+    uint8_t data[BYTES];
+    machine m = machine_make(configs[0], 1, NULL);
+    fill(data, BYTES, 1, 12);
+    buffer packed = compress_bytes(m.model, data, BYTES, 2, 0, NULL);
+    container_block b;
+    support_ok(container_get_block(&b, packed.data + HEADER, HEADER, "x", &error), &error);
+    assert_int_equal(b.kind, CONTAINER_CODED);
+    uint8_t *payload = packed.data + HEADER + BLOCK, *hashes = packed.data + HEADER + 40;
+    for (size_t i = 0; i < b.payload * 8; i += support_all() ? 1 : 61) {
+        buffer back;
+        payload[i / 8] ^= (uint8_t)(1 << i % 8);
+        put_u64(hashes, container_hash(payload, b.payload));
+        put_u64(hashes + 16, container_hash(packed.data + HEADER, BLOCK - 8));
+        octet_status status = expand_bytes(m.model, &packed, &back);
+        /* past the last interval's end a bit may mean nothing */
+        assert_true(status == OCTET_CORRUPT ||
+                    (status == OCTET_OK && back.size == BYTES && !memcmp(back.data, data, BYTES)));
+        free(back.data);
+        payload[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    free(packed.data);
+    machine_drop(&m);
+}
+
+static void files_describe_themselves(void **state) {
+    (void)state;
+    uint8_t data[5000];
+    machine m = machine_make(configs[0], 1, NULL);
+    octet_model_info about;
+    octet_compressed_info info;
+    fill(data, sizeof data, 1, 13);
+    pair p = {.in = compress_bytes(m.model, data, sizeof data, 3, 1500, NULL)};
+    const octet_io io = io_of(&p);
+    support_ok(octet_compressed_describe(&info, &io, &error), &error);
+    octet_model_info_get(m.model, &about);
+    assert_string_equal(info.fingerprint, about.fingerprint);
+    assert_string_equal(info.profile, "f32");
+    assert_true(info.sizes.content == sizeof data && info.sizes.blocks == 4 &&
+                info.sizes.compressed == p.in.size && info.sizes.stored == 0);
+    free(p.in.data);
+    machine_drop(&m);
+}
+
+static octet_status failing_write(void *context, const void *bytes, size_t n, octet_error *e) {
+    pair *p = context;
+    p->out.at += n;
+    if (p->out.at > p->out.capacity) {
+        e->code = OCTET_ERROR;
+        snprintf(e->text, sizeof e->text, "the disk is full");
+        return OCTET_ERROR;
+    }
+    (void)bytes;
+    return OCTET_OK;
+}
+
+static void failures_come_through(void **state) {
+    (void)state;
+    uint8_t data[3000];
+    machine m = machine_make(configs[0], 1, NULL);
+    fill(data, sizeof data, 1, 14);
+    buffer packed = compress_bytes(m.model, data, sizeof data, 2, 1024, NULL);
+    volatile int stop = 1;
+    for (size_t room = 0; room < packed.size; room += 100) {
+        pair p = {.in = {.data = data, .size = sizeof data}, .out = {.capacity = room}};
+        const octet_io io = {
+            .read = read_buffer, .write = failing_write, .context = &p, .name = "x"};
+        const octet_compress_params how = {2, 1024, -1};
+        assert_int_equal(octet_compress(m.model, &how, &io, NULL, &error), OCTET_ERROR);
+        assert_string_equal(error.text, "the disk is full");
+    }
+    pair p = {.in = {.data = packed.data, .size = packed.size}};
+    octet_io io = io_of(&p);
+    io.stop = &stop;
+    assert_int_equal(octet_decompress(m.model, &io, NULL, &error), OCTET_STOPPED);
+    p.in = (buffer){.data = data, .size = sizeof data};
+    assert_int_equal(octet_compress(m.model, NULL, &io, NULL, &error), OCTET_STOPPED);
+    const octet_compress_params bad[] = {
+        {-1, 0, -1}, {4097, 0, -1}, {0, 1023, -1}, {0, (1 << 26) + 1, -1}, {0, 0, 3}, {0, 0, 64}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(octet_compress(m.model, &bad[i], &io, NULL, &error), OCTET_ERROR);
+    free(packed.data);
+    free(p.out.data);
+    machine_drop(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lengths_come_back),        cmocka_unit_test(kinds_come_back),
+        cmocka_unit_test(machines_agree),           cmocka_unit_test(sizes_are_right),
+        cmocka_unit_test(other_models_are_refused), cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(decoder_meets_damage),     cmocka_unit_test(files_describe_themselves),
+        cmocka_unit_test(failures_come_through),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
