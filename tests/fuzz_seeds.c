@@ -1,6 +1,7 @@
 /* fuzz_seeds.c: writes what the libFuzzer targets start from: fuzz_seeds FOLDER makes
- * FOLDER/config, FOLDER/checkpoint, FOLDER/stream and FOLDER/foreign (which must be there) and the
- * dictionary FOLDER/dictionary: every key that a configuration writes, so that it never lacks one.
+ * FOLDER/config, FOLDER/checkpoint, FOLDER/stream, FOLDER/foreign and FOLDER/audio (which must be
+ * there) and the dictionary FOLDER/dictionary: every key that a configuration writes, so that it
+ * never lacks one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "audio_bad.h"
 #include "bad_models.h"
 #include "infer/session_core.h"
 #include "model/checkpoint.h"
@@ -120,9 +122,18 @@ static void write_archives(void) {
     }
 }
 
+static void write_audio(void) {
+    for (int base = BASE_NONE + 1; base < AUDIO_BASES; base++) {
+        audio_file file = audio_base_make((audio_base)base);
+        put("audio", file.data, file.size);
+        audio_free(&file);
+    }
+}
+
 static void write_all(void **state) {
     (void)state;
     backend *b = tiny_backend(1, CPU_AVX512);
+    write_audio();
     write_configs();
     write_dictionary();
     write_models(b);

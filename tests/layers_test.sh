@@ -22,6 +22,7 @@ allow() { # folder, folders that it may include from
     fi
 }
 allow base
+allow codec base
 allow coder base
 allow graph base
 allow cpu graph base
@@ -34,7 +35,7 @@ allow model global local patch mixer nn graph base
 allow infer model global local patch mixer nn graph base
 allow eval infer model global local patch mixer nn graph base
 allow train eval infer model global local patch mixer nn graph base
-allow api coder train eval infer model global local patch mixer nn cpu graph base
+allow api codec coder train eval infer model global local patch mixer nn cpu graph base
 n=$((n + 1))
 bad=$(grep -nE '^#include "' src/cli/*.[ch] | grep -vE '"(octet|cli)/')
 if [ -z "$bad" ]; then

@@ -9,6 +9,7 @@
 
 #include "octet/bench.h"
 #include "octet/budget.h"
+#include "octet/codec.h"
 #include "octet/compress.h"
 #include "octet/import.h"
 #include "octet/model.h"

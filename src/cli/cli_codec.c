@@ -1,0 +1,55 @@
+/* cli_codec.c: see cli_codec.h. */
+#include "cli/cli_codec.h"
+
+#include <string.h>
+
+#include "cli/signals.h"
+
+#define PIECE ((size_t)1 << 20) /* bytes written between looks at the signals */
+
+static void visit(void *context, const char *name, const char *about) {
+    cli *c = context;
+    output_print(&c->out, "%-8s %s\n", name, about);
+}
+
+int cli_list_codecs(cli *c) {
+    octet_codecs_list(visit, c);
+    return 0;
+}
+
+int cli_check_files(cli *c, int n_operands, const char *out) {
+    if (n_operands != 1) {
+        cli_error(c, "needs one file, not %d (\"-\" is standard input)", n_operands);
+        return 1;
+    }
+    if (strcmp(out, "-") != 0)
+        return 0;
+    if (c->json) {
+        cli_error(c, "--json: needs -o FILE, standard output takes the bytes");
+        return 1;
+    }
+    if (c->out.is_terminal) {
+        cli_error(c, "standard output is a terminal; -o names a file for the bytes");
+        return 1;
+    }
+    return 0;
+}
+
+int cli_write_file(cli *c, const char *path, const cli_part *parts, int n) {
+    output file;
+    int is_file = strcmp(path, "-") != 0;
+    signals_defer();
+    if (is_file && output_open(&file, path))
+        return cli_finish(c, &file, 1);
+    output *out = is_file ? &file : &c->out;
+    for (int i = 0; i < n; i++)
+        for (size_t at = 0; at < parts[i].size && !out->error && !signals_caught(); at += PIECE) {
+            size_t left = parts[i].size - at;
+            output_write(out, (const char *)parts[i].data + at, left < PIECE ? left : PIECE);
+        }
+    int code = signals_caught() ? cli_exit_code(OCTET_STOPPED) : 0;
+    if (!is_file)
+        return code;
+    output_close(out, code == 0);
+    return cli_finish(c, out, code);
+}

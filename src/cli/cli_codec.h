@@ -1,0 +1,24 @@
+/* cli_codec.h: what octet encode and octet decode share. */
+#ifndef CLI_CLI_CODEC_H
+#define CLI_CLI_CODEC_H
+
+#include <stddef.h>
+
+#include "cli/cli.h"
+
+/* Prints the codecs; the exit code. */
+int cli_list_codecs(cli *c);
+
+/* One operand, and a place for binary data; returns 0, or 1 after a message. */
+int cli_check_files(cli *c, int n_operands, const char *out);
+
+typedef struct cli_part {
+    const void *data;
+    size_t size;
+} cli_part;
+
+/* Writes n parts to a file, which appears when it is whole, or "-"; the exit code. A signal ends it
+ * between pieces. */
+int cli_write_file(cli *c, const char *path, const cli_part *parts, int n);
+
+#endif

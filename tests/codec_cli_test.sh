@@ -1,0 +1,218 @@
+#!/bin/sh
+# codec_cli_test.sh BINARY: octet encode and octet decode as people and scripts use them: round trips,
+# losses that are said, pipes, odd files, full disks, signals. Makes its own audio. Prints TAP.
+octet=$(realpath "$1")
+[ -x "$octet" ] || {
+    echo "usage: codec_cli_test.sh BINARY" >&2
+    exit 1
+}
+unset OCTET_THREADS OCTET_CPU OCTET_MODELS COLUMNS
+LC_ALL=C
+export LC_ALL
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+
+passed=0 failed=0
+verdict() { # name, 0 if it holds
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "ok $((passed + failed)) - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok $((passed + failed)) - $1"
+        head -c 400 out 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# out: " $0 }'
+        head -c 2000 err 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# err: " $0 }'
+    fi
+}
+
+run() {
+    "$octet" "$@" >out 2>err </dev/null
+    rc=$?
+}
+
+fails() { # name, exit code, regular expression of the message, arguments: one line, no result
+    name=$1 code=$2 message=$3
+    shift 3
+    rm -f new*
+    run "$@"
+    [ "$rc" -eq "$code" ] && [ "$(wc -l <err)" -eq 1 ] && grep -Eq -- "^octet [a-z]+: .*$message" err && [ ! -s out ] &&
+        ! ls new* >/dev/null 2>&1
+    verdict "$name" $?
+}
+
+works() { # name, regular expression of the output, arguments: exit code 0
+    name=$1 result=$2
+    shift 2
+    run "$@"
+    [ "$rc" -eq 0 ] && grep -Eq -- "$result" out
+    verdict "$name" $?
+}
+
+same() { # name, two files
+    cmp -s "$2" "$3"
+    verdict "$1" $?
+}
+
+# --- help ----------------------------------------------------------------------------------------
+for command in encode decode; do
+    works "$command --help" '^examples:' $command --help
+    works "$command -h" "^usage: octet $command" $command -h
+    fails "$command: no file" 1 'needs one file, not 0' $command -o new
+    fails "$command: two files" 1 'needs one file, not 2' $command a b -o new
+    fails "$command: unknown option" 1 'unknown option --frobnicate' $command --frobnicate
+    fails "$command: a missing file" 1 'missing: .*No such file' $command missing -o new
+    fails "$command: a directory" 1 '\.: .*irectory' $command . -o new
+    fails "$command: --json to standard output" 1 'json.*-o FILE' $command a --json
+    fails "$command: -o twice" 1 'given twice' $command a -o new -o new2
+    fails "$command: --rate below" 1 'rate: "999" is not a whole number from 1000 to 384000' $command a --rate 999
+    fails "$command: --channels above" 1 'channels: "9" is not' $command a --channels 9
+done
+works "encode --codec list" '^mulaw8 +8-bit mu-law' encode --codec list
+[ "$(wc -l <out)" -eq 5 ]
+verdict "five codecs" $?
+
+# --- there and back ------------------------------------------------------------------------------
+awk 'BEGIN { srand(5); for (i = 0; i < 8000; i++) printf "%c%c", 97 + int(26 * rand()), 97 + int(26 * rand()) }' >samples
+head -c 16000 samples >even
+raw="--raw --codec pcm16 --rate 8000 --channels 2"
+for suffix in wav flac aiff au; do
+    # shellcheck disable=SC2086
+    run decode even $raw -o "a.$suffix"
+    [ "$rc" -eq 0 ] && [ ! -s out ] && [ ! -s err ]
+    verdict "bytes become $suffix" $?
+    works "$suffix becomes bytes" '^pcm16, 8000 Hz, 2 channels, 4000 frames \(0\.500 s\), 16000 bytes, lossless  b$' \
+        encode "a.$suffix" -o b
+    [ ! -s err ] && tail -c +65 b | cmp -s - even
+    verdict "the same bytes behind a header of 64" $?
+    works "$suffix, without a header" '16000 bytes' encode "a.$suffix" --raw -o c
+    same "are the bytes alone" c even
+    cp "a.$suffix" original
+    run decode b -o "again.$suffix"
+    same "$suffix comes back" "again.$suffix" original
+    run decode b -o again
+    same "without a suffix too" again original
+done
+for format in wav aiff au flac; do
+    run decode b -o "to.$format" --to "$format"
+    run encode "to.$format" --raw -o c
+    same "through $format" c even
+done
+run decode b -o new.pcm
+od -An -v -tx2 --endian=little new.pcm >c
+od -An -v -tx2 --endian=big even | cmp -s - c
+verdict "pcm is 16-bit little-endian" $?
+run decode b -o new.ogg
+[ "$rc" -eq 0 ] && [ "$(head -c 4 new.ogg)" = OggS ]
+verdict "ogg" $?
+run encode new.ogg -o c
+[ "$rc" -eq 0 ] && grep -q 'lossy  c$' out && grep -q 'samples of [0-9]* rounded' err
+verdict "and back, with what was lost" $?
+"$octet" decode b 2>err | "$octet" encode - --raw 2>>err >c
+same "through pipes" c even
+[ ! -s err ]
+verdict "without a word" $?
+{ head -c 40 a.wav && printf '\377\377\377\377' && tail -c +45 a.wav; } >stream.wav
+"$octet" encode - --raw <stream.wav >c 2>err
+same "a WAV that does not know its length" c even
+cat a.wav | "$octet" encode - -o b --json >out 2>err
+[ $? -eq 0 ] && grep -Eq '^\{"path": "b", "codec": "pcm16", "container": "wav", "samples": "s16", "rate_hz": 8000, "channels": 2, "frames": 4000, "bytes": 16000, "lossless": true, "sandbox": "(filter|process)", "losses": \{"clipped": 0, "rounded": 0, "source_bits": 16, "codec_bits": 16, "rate_from": 8000, "rate_to": 8000, "channels_from": 2, "channels_to": 2\}\}$' out
+verdict "encode --json" $?
+works "decode --json" '^\{"path": "new.wav", "codec": "pcm16", "rate_hz": 8000, "channels": 2, "frames": 4000, "bytes": 16044\}$' \
+    decode b -o new.wav --json
+for codec in raw text; do
+    works "any file as $codec" "^$codec, 16000 bytes, lossless  b\$" encode samples --codec $codec -o b
+    run decode b -o c
+    same "$codec comes back" c samples
+    fails "$codec is no audio" 1 "codec $codec holds no audio" decode b --to wav -o new
+done
+: >empty
+run encode empty --codec raw --raw -o c
+same "nothing comes back" c empty
+fails "nothing is no audio" 3 'empty: is not audio' encode empty -o new
+# (mu-law has two zeros, 127 and 255; the second comes back for both.)
+awk 'BEGIN { for (i = 1; i < 256; i++) printf "%c", i == 127 ? 255 : i }' >law
+for codec in mulaw8 pcm8; do
+    run decode law --raw --codec $codec --rate 8000 --channels 1 -o law.wav
+    works "$codec" 'lossless  c$' encode law.wav --codec $codec --raw -o c
+    same "$codec comes back" c law
+done
+
+# --- what is lost, and limits --------------------------------------------------------------------
+run encode a.flac --rate 16000 --channels 1 -o c
+[ "$rc" -eq 0 ] && grep -q '16000 Hz, 1 channel, 8000 frames.*lossy' out && grep -q 'resampled from 8000 to 16000 Hz$' err &&
+    grep -q '2 channels averaged$' err
+verdict "resampled and averaged" $?
+cp c d
+run encode a.flac --rate 16000 --channels 1 -o c -q
+[ ! -s err ]
+verdict "-q is silent" $?
+same "again, the same" c d
+run encode a.wav --codec pcm8 -o c
+grep -q '16-bit samples rounded to 8 bits$' err
+verdict "fewer bits" $?
+run encode a.wav --no-sandbox -o c
+[ "$rc" -eq 0 ] && grep -q 'without a sandbox$' err && [ "$(wc -l <err)" -eq 1 ]
+verdict "--no-sandbox says so" $?
+fails "two channels to three" 1 'a.wav: 2 channels cannot become 3' encode a.wav --channels 3 -o new
+run decode even --raw --codec pcm16 --rate 1000 --channels 1 -o slow.wav
+fails "too far" 1 'slow.wav: 1000 Hz cannot become 384000 Hz' encode slow.wav --rate 384000 -o new
+fails "an unknown codec" 1 'no codec "opus"' encode a.wav --codec opus -o new
+fails "raw at a rate" 1 'codec raw has neither' encode a.wav --codec raw --rate 8000 -o new
+head -c 48000 /dev/zero >zeros
+# shellcheck disable=SC2086
+run decode zeros $raw -o long.wav
+fails "too long" 1 'long.wav: longer than the limit of 1 s' encode long.wav --max-seconds 1 -o new
+works "long enough" 'lossless' encode long.wav --max-seconds 2 -o c
+
+# --- what is wrong -------------------------------------------------------------------------------
+run encode a.wav -o b
+head -c 100 b >cut
+fails "a cut file" 3 'cut: 4000 frames of 4 bytes by its header, but 36 bytes follow' decode cut -o new
+head -c 10 b >cut
+fails "a cut header" 3 'cut: is not a file that octet encode wrote' decode cut -o new
+{ head -c 12 b && printf '\1' && tail -c +14 b; } >damaged
+fails "a damaged header" 3 'damaged: the header is damaged' decode damaged -o new
+fails "no encoded file" 3 'a.wav: is not a file that octet encode wrote' decode a.wav -o new
+head -c 5000 a.flac >cut.flac
+fails "a cut FLAC" 3 'cut.flac: ' encode cut.flac -o new
+fails "text" 3 'even: is not audio that is read \(WAV' encode even -o new
+fails "--raw without a codec" 1 'raw: needs --codec' decode even --raw -o new
+fails "--raw without a rate" 1 'codec pcm16 needs a rate .*not 0 Hz' decode even --raw --codec pcm16 -o new
+head -c 15999 even >half
+fails "--raw, half a frame" 3 '15999 bytes are no whole number' decode half --raw --codec pcm16 --rate 8000 --channels 1 -o new
+fails "--rate without --raw" 1 '--rate: only with --raw' decode b --rate 8000 -o new
+fails "mp3 is not written" 1 '"mp3" is not written' decode b -o new.mp3
+fails "--to none of its words" 1 '--to: "mp3" is none of' decode b --to mp3 -o new
+fails "a missing folder" 1 'none/new: No such file' encode a.wav -o none/new
+"$octet" encode a.wav >/dev/full 2>err
+[ $? -eq 1 ] && grep -q 'standard output: No space left' err && [ "$(wc -l <err)" -eq 1 ]
+verdict "encode to a full disk" $?
+"$octet" decode b >/dev/full 2>err
+[ $? -eq 1 ] && grep -q 'standard output: No space left' err
+verdict "decode to a full disk" $?
+run encode a.wav -o /dev/full
+[ "$rc" -eq 1 ] && grep -q '/dev/full: No space left' err
+verdict "-o a full disk" $?
+echo old >kept
+chmod 600 kept
+run encode even -o kept
+[ "$rc" -eq 3 ] && [ "$(cat kept)" = old ]
+verdict "what was there stays after an error" $?
+run encode a.wav -o kept
+[ "$rc" -eq 0 ] && [ "$(stat -c %a kept)" = 600 ]
+verdict "its mode after success" $?
+mkfifo fifo
+"$octet" encode fifo -o new 2>err &
+child=$!
+sleep 0.3
+kill -TERM $child
+wait $child
+[ $? -eq 143 ] && [ ! -e new ]
+verdict "SIGTERM: 143, nothing left" $?
+left=$(find . -name '*.tmp.*' | wc -l)
+verdict "no temporary is left" "$left"
+
+echo "1..$((passed + failed))"
+[ "$failed" -eq 0 ]
