@@ -72,10 +72,10 @@ static void fix_page(audio_file *file) {
 static void set_number(audio_file *file, size_t at, const audio_bad *row) {
     assert_true(at + (size_t)row->n <= file->size);
     for (int i = 0; i < row->n; i++) {
-        int byte = row->edit == EDIT_BIG ? row->n - 1 - i : i;
+        int byte = row->edit == AUDIO_EDIT_BIG ? row->n - 1 - i : i;
         file->data[at + (size_t)i] = (uint8_t)((uint64_t)row->number >> (8 * byte));
     }
-    if (row->edit == EDIT_PAGE)
+    if (row->edit == AUDIO_EDIT_PAGE)
         fix_page(file);
 }
 
@@ -94,34 +94,34 @@ audio_file audio_bad_make(const audio_bad *row) {
     audio_file file = audio_base_make(row->base);
     const size_t at = place(&file, row), n = (size_t)row->n;
     switch (row->edit) {
-    case EDIT_KEEP:
+    case AUDIO_EDIT_KEEP:
         if (row->number < (int64_t)file.size)
             file.size = (size_t)(row->number + (row->number < 0 ? (int64_t)file.size : 0));
         break;
-    case EDIT_HALF:
+    case AUDIO_EDIT_HALF:
         file.size /= 2;
         break;
-    case EDIT_LITTLE:
-    case EDIT_BIG:
-    case EDIT_PAGE:
+    case AUDIO_EDIT_LITTLE:
+    case AUDIO_EDIT_BIG:
+    case AUDIO_EDIT_PAGE:
         set_number(&file, at, row);
         break;
-    case EDIT_TEXT:
+    case AUDIO_EDIT_TEXT:
         audio_splice(&file, at, n, row->text, n);
         break;
-    case EDIT_INSERT:
+    case AUDIO_EDIT_INSERT:
         audio_splice(&file, at, 0, row->text, n);
         break;
-    case EDIT_REMOVE:
+    case AUDIO_EDIT_REMOVE:
         audio_splice(&file, at, n, NULL, 0);
         break;
-    case EDIT_ZEROS: {
+    case AUDIO_EDIT_ZEROS: {
         uint8_t *zeros = calloc(1, (size_t)row->number);
         audio_splice(&file, file.size, 0, zeros, (size_t)row->number);
         free(zeros);
         break;
     }
-    case EDIT_DOUBLE: {
+    case AUDIO_EDIT_DOUBLE: {
         audio_file copy = audio_base_make(row->base);
         audio_splice(&file, file.size, 0, copy.data, copy.size);
         audio_free(&copy);

@@ -40,16 +40,16 @@ typedef enum audio_base {
 audio_file audio_base_make(audio_base base);
 
 typedef enum audio_edit {
-    EDIT_KEEP,   /* only the first `number` bytes stay; below 0: all but the last */
-    EDIT_HALF,   /* only the first half stays */
-    EDIT_LITTLE, /* the n bytes at the place become `number` */
-    EDIT_BIG,    /* likewise, the most significant first */
-    EDIT_PAGE,   /* as EDIT_LITTLE; then the first Ogg page gets its right checksum */
-    EDIT_TEXT,   /* the bytes at the place become text[n] */
-    EDIT_INSERT, /* text[n] goes in before the place */
-    EDIT_REMOVE, /* n bytes from the place on go */
-    EDIT_ZEROS,  /* `number` zero bytes behind the end */
-    EDIT_DOUBLE  /* the file twice */
+    AUDIO_EDIT_KEEP,   /* only the first `number` bytes stay; below 0: all but the last */
+    AUDIO_EDIT_HALF,   /* only the first half stays */
+    AUDIO_EDIT_LITTLE, /* the n bytes at the place become `number` */
+    AUDIO_EDIT_BIG,    /* likewise, the most significant first */
+    AUDIO_EDIT_PAGE,   /* as AUDIO_EDIT_LITTLE; then the first Ogg page gets its right checksum */
+    AUDIO_EDIT_TEXT,   /* the bytes at the place become text[n] */
+    AUDIO_EDIT_INSERT, /* text[n] goes in before the place */
+    AUDIO_EDIT_REMOVE, /* n bytes from the place on go */
+    AUDIO_EDIT_ZEROS,  /* `number` zero bytes behind the end */
+    AUDIO_EDIT_DOUBLE  /* the file twice */
 } audio_edit;
 
 typedef struct audio_bad {
