@@ -50,33 +50,18 @@ audio_file audio_base_make(audio_base base) {
         file = audio_make(format, RATE, CHANNELS, x, FRAMES);
     }
     free(x);
+    audio_fix_pages(&file, 1); /* libsndfile draws the number of the stream */
     return file;
-}
-
-/* The checksum of Ogg, bit by bit: x^32 + x^26 + ... of RFC 3533. */
-static void fix_page(audio_file *file) {
-    size_t n = 27 + (size_t)file->data[26];
-    for (int i = 0; i < file->data[26]; i++)
-        n += file->data[27 + i];
-    uint32_t sum = 0;
-    memset(file->data + 22, 0, 4);
-    for (size_t i = 0; i < n; i++) {
-        sum ^= (uint32_t)file->data[i] << 24;
-        for (int bit = 0; bit < 8; bit++)
-            sum = sum & 0x80000000u ? sum << 1 ^ 0x04c11db7u : sum << 1;
-    }
-    for (int i = 0; i < 4; i++)
-        file->data[22 + i] = (uint8_t)(sum >> (8 * i));
 }
 
 static void set_number(audio_file *file, size_t at, const audio_bad *row) {
     assert_true(at + (size_t)row->n <= file->size);
     for (int i = 0; i < row->n; i++) {
-        int byte = row->edit == AUDIO_EDIT_BIG ? row->n - 1 - i : i;
+        int byte = row->edit == DAMAGE_BIG ? row->n - 1 - i : i;
         file->data[at + (size_t)i] = (uint8_t)((uint64_t)row->number >> (8 * byte));
     }
-    if (row->edit == AUDIO_EDIT_PAGE)
-        fix_page(file);
+    if (row->edit == DAMAGE_PAGE)
+        audio_fix_pages(file, -1);
 }
 
 static size_t place(const audio_file *file, const audio_bad *row) {
@@ -94,34 +79,34 @@ audio_file audio_bad_make(const audio_bad *row) {
     audio_file file = audio_base_make(row->base);
     const size_t at = place(&file, row), n = (size_t)row->n;
     switch (row->edit) {
-    case AUDIO_EDIT_KEEP:
+    case DAMAGE_KEEP:
         if (row->number < (int64_t)file.size)
             file.size = (size_t)(row->number + (row->number < 0 ? (int64_t)file.size : 0));
         break;
-    case AUDIO_EDIT_HALF:
+    case DAMAGE_HALF:
         file.size /= 2;
         break;
-    case AUDIO_EDIT_LITTLE:
-    case AUDIO_EDIT_BIG:
-    case AUDIO_EDIT_PAGE:
+    case DAMAGE_LITTLE:
+    case DAMAGE_BIG:
+    case DAMAGE_PAGE:
         set_number(&file, at, row);
         break;
-    case AUDIO_EDIT_TEXT:
+    case DAMAGE_TEXT:
         audio_splice(&file, at, n, row->text, n);
         break;
-    case AUDIO_EDIT_INSERT:
+    case DAMAGE_INSERT:
         audio_splice(&file, at, 0, row->text, n);
         break;
-    case AUDIO_EDIT_REMOVE:
+    case DAMAGE_REMOVE:
         audio_splice(&file, at, n, NULL, 0);
         break;
-    case AUDIO_EDIT_ZEROS: {
+    case DAMAGE_ZEROS: {
         uint8_t *zeros = calloc(1, (size_t)row->number);
         audio_splice(&file, file.size, 0, zeros, (size_t)row->number);
         free(zeros);
         break;
     }
-    case AUDIO_EDIT_DOUBLE: {
+    case DAMAGE_DOUBLE: {
         audio_file copy = audio_base_make(row->base);
         audio_splice(&file, file.size, 0, copy.data, copy.size);
         audio_free(&copy);

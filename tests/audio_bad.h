@@ -39,23 +39,23 @@ typedef enum audio_base {
 /* A good file of 3,000 frames of 2 channels at 16 kHz. */
 audio_file audio_base_make(audio_base base);
 
-typedef enum audio_edit {
-    AUDIO_EDIT_KEEP,   /* only the first `number` bytes stay; below 0: all but the last */
-    AUDIO_EDIT_HALF,   /* only the first half stays */
-    AUDIO_EDIT_LITTLE, /* the n bytes at the place become `number` */
-    AUDIO_EDIT_BIG,    /* likewise, the most significant first */
-    AUDIO_EDIT_PAGE,   /* as AUDIO_EDIT_LITTLE; then the first Ogg page gets its right checksum */
-    AUDIO_EDIT_TEXT,   /* the bytes at the place become text[n] */
-    AUDIO_EDIT_INSERT, /* text[n] goes in before the place */
-    AUDIO_EDIT_REMOVE, /* n bytes from the place on go */
-    AUDIO_EDIT_ZEROS,  /* `number` zero bytes behind the end */
-    AUDIO_EDIT_DOUBLE  /* the file twice */
-} audio_edit;
+typedef enum audio_damage {
+    DAMAGE_KEEP,   /* only the first `number` bytes stay; below 0: all but the last */
+    DAMAGE_HALF,   /* only the first half stays */
+    DAMAGE_LITTLE, /* the n bytes at the place become `number` */
+    DAMAGE_BIG,    /* likewise, the most significant first */
+    DAMAGE_PAGE,   /* as DAMAGE_LITTLE; then Ogg pages get their right checksums */
+    DAMAGE_TEXT,   /* the bytes at the place become text[n] */
+    DAMAGE_INSERT, /* text[n] goes in before the place */
+    DAMAGE_REMOVE, /* n bytes from the place on go */
+    DAMAGE_ZEROS,  /* `number` zero bytes behind the end */
+    DAMAGE_DOUBLE  /* the file twice */
+} audio_damage;
 
 typedef struct audio_bad {
     const char *name;
     audio_base base;
-    audio_edit edit;
+    audio_damage edit;
     const char *anchor; /* the first occurrence of this text; NULL: the file's start */
     int delta, n;
     int64_t number;

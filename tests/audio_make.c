@@ -117,6 +117,35 @@ void audio_splice(audio_file *file, size_t at, size_t removed, const void *with,
     *file = (audio_file){data, file->size - removed + n};
 }
 
+/* Bytes of the page at `at`; 0: there is none, or it is cut. */
+static size_t page_bytes(const audio_file *file, size_t at) {
+    const uint8_t *page = file->data + at;
+    const size_t rest = file->size - at;
+    if (rest < 27 || memcmp(page, "OggS", 4) || rest < 27 + (size_t)page[26])
+        return 0;
+    size_t n = 27 + (size_t)page[26];
+    for (int i = 0; i < page[26]; i++)
+        n += page[27 + i];
+    return n <= rest ? n : 0;
+}
+
+/* The checksum bit by bit: x^32 + x^26 + ... of RFC 3533. */
+void audio_fix_pages(audio_file *file, int stream) {
+    for (size_t at = 0, n; (n = page_bytes(file, at)) > 0; at += n) {
+        uint8_t *page = file->data + at;
+        uint32_t sum = 0;
+        if (stream >= 0)
+            put(page + 14, (uint64_t)stream, 4);
+        put(page + 22, 0, 4);
+        for (size_t i = 0; i < n; i++) {
+            sum ^= (uint32_t)page[i] << 24;
+            for (int bit = 0; bit < 8; bit++)
+                sum = sum & 0x80000000u ? sum << 1 ^ 0x04c11db7u : sum << 1;
+        }
+        put(page + 22, sum, 4);
+    }
+}
+
 void audio_free(audio_file *file) {
     free(file->data);
     *file = (audio_file){0};

@@ -35,6 +35,10 @@ audio_file wav_make(const wav_fields *f, const void *data, size_t n);
 /* Replaces `removed` bytes at `at` by n others. */
 void audio_splice(audio_file *file, size_t at, size_t removed, const void *with, size_t n);
 
+/* Gives all Ogg pages up to the first damaged one their right checksums, and with stream >= 0 that
+ * number. Leaves other files alone. */
+void audio_fix_pages(audio_file *file, int stream);
+
 void audio_free(audio_file *file);
 
 #endif

@@ -28,6 +28,8 @@ static int witness_fd;
 static const sandbox_limits limits = {
     .memory_bytes = (uint64_t)64 << 20, .cpu_seconds = 2, .silent_seconds = 20};
 
+static char *volatile kept; /* memory that no compiler may do without */
+
 /* What the attempts gave: 0, or the errno of the refusal. */
 typedef struct attempts {
     int32_t open_read, open_write, socket, fork, exec, kill_parent, write_elsewhere, executable;
@@ -56,6 +58,7 @@ static void try_all(void *context, int fd) {
         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     a.executable = code == MAP_FAILED ? errno : 0;
     char *memory = malloc(8 << 20);
+    kept = memory;
     if (memory)
         memset(memory, 1, 8 << 20);
     a.compute = memory && memory[(8 << 20) - 1] == 1;
@@ -126,6 +129,7 @@ static void hoard(void *context, int fd) {
     uint32_t mib = 0;
     while (mib < 4096) {
         char *more = malloc(1 << 20);
+        kept = more;
         if (!more)
             break;
         memset(more, 1, 1 << 20);
