@@ -211,6 +211,35 @@ kill -TERM $child
 wait $child
 [ $? -eq 143 ] && [ ! -e new ]
 verdict "SIGTERM: 143, nothing left" $?
+
+# --- models of audio -----------------------------------------------------------------------------
+level='"layers": 1, "heads": 2'
+audio() { # file, keys
+    printf '{"context": 128, %s, "levels": [{"dim": 16, %s, "patch": 8}, {"dim": 16, %s}], "train": {"batch": 4, "steps": 6}}\n' \
+        "$2" "$level" "$level" >"$1"
+}
+audio audio.json '"codec": "pcm8", "rate_hz": 8000, "channels": 1'
+audio norate.json '"codec": "pcm8", "channels": 1'
+audio noaudio.json '"channels": 1'
+audio oddframe.json '"codec": "pcm16", "rate_hz": 8000, "channels": 3'
+"$octet" encode a.wav --codec pcm8 --rate 8000 --channels 1 --raw -o eight -q >/dev/null
+"$octet" decode eight --raw --codec pcm8 --rate 16000 --channels 1 -o fast.flac
+mkdir clips
+"$octet" decode eight --raw --codec pcm8 --rate 8000 --channels 1 -o clips/slow.wav
+mv fast.flac clips
+run train clips -c audio.json -o heard --threads 2
+[ "$rc" -eq 0 ] && [ -s heard/best.safetensors ] && grep -q 'of 2 files 1 were resampled, 0 mixed' err
+verdict "train on a folder of audio" $?
+works "score of audio counts its coded bytes" "^ *$(wc -c <eight) .* clips/slow.wav\$" score -m heard clips/slow.wav
+run score -m heard clips/fast.flac
+[ "$rc" -eq 0 ] && grep -q 'clips/fast.flac: resampled from 16000 to 8000 Hz' err
+verdict "what the model's codec loses is said" $?
+fails "score of a text by a model of audio" 3 'is not audio' score -m heard audio.json
+fails "train on a text" 3 'is not audio' train audio.json -c audio.json -o new
+fails "a codec without a rate" 1 'rate_hz 0, channels 1: codec "pcm8" needs 1000' train clips -c norate.json -o new
+fails "channels without a codec" 1 'codec "raw" has neither' train clips -c noaudio.json -o new
+fails "a patch of broken frames" 1 'a frame of 6 bytes does not divide the outermost patch of 8' train clips -c oddframe.json -o new
+
 left=$(find . -name '*.tmp.*' | wc -l)
 verdict "no temporary is left" "$left"
 

@@ -432,7 +432,8 @@ static void every_key_of_a_model_is_in_its_identity(void **state) {
     json_t *root = json_loads(all, 0, NULL);
     json_object_foreach(root, key, value)
         assert_true(has_other(key) || !strcmp(key, "levels") || !strcmp(key, "train") ||
-                    !strcmp(key, "start_symbols") || !strcmp(key, "end_symbol"));
+                    !strcmp(key, "start_symbols") || !strcmp(key, "end_symbol") ||
+                    !strcmp(key, "codec") || !strcmp(key, "rate_hz") || !strcmp(key, "channels"));
     json_object_foreach(json_array_get(json_object_get(root, "levels"), 0), key, value)
         assert_true(has_other(key) || !strcmp(key, "mixer"));
     json_decref(root);
@@ -763,6 +764,8 @@ static const bounds BOUNDS[] = {
     {MODEL, "context", "0", "1", "16777216", "16777217"},
     {MODEL, "keep", "-1", "0", "16777216", "16777217"},
     {MODEL, "vocabulary", "1", "2", "65536", "65537"},
+    {MODEL, "rate_hz", "-1", "0", "384000", "384001"},
+    {MODEL, "channels", "-1", "0", "8", "9"},
     {MODEL, "softcap", "-0.001", "0", "1000", "1000.1"},
     {MODEL, "init_scale", "0.00099", "0.001", "10", "10.01"},
     {LAST, "dim", "3", "4", "16384", "16385"},

@@ -269,7 +269,10 @@ static void make(const folder *f, const char *name) {
 static data *open_paths(const char *const *paths, size_t n, int64_t context) {
     octet_error error;
     data *d;
-    support_ok(data_open(&d, paths, n, NULL, 0, context, 1, &error), &error);
+    support_ok(data_open(&d,
+                         &(data_source){.paths = paths, .n_paths = n, .valid = NULL, .n_valid = 0},
+                         context, 1, &error),
+               &error);
     return d;
 }
 
@@ -352,7 +355,10 @@ static void validation_files_leave_training_files_whole(void **state) {
     octet_error error;
     data *d;
     size_t n;
-    support_ok(data_open(&d, train, 1, valid, 2, 8, 1, &error), &error);
+    support_ok(data_open(&d,
+                         &(data_source){.paths = train, .n_paths = 1, .valid = valid, .n_valid = 2},
+                         8, 1, &error),
+               &error);
     assert_int_equal(data_train_bytes(d), 200);
     assert_int_equal(data_valid_files(d), 2);
     assert_int_equal(data_valid_part(d, 0, &n)[0], 200);
@@ -388,7 +394,10 @@ static void folders_are_read_in_byte_order(void **state) {
     octet_error error;
     data *d;
     const char *path[] = {in_folder(f, "d")}, *train[] = {in_folder(f, "outside")};
-    support_ok(data_open(&d, train, 1, path, 1, 1, 1, &error), &error);
+    support_ok(data_open(&d,
+                         &(data_source){.paths = train, .n_paths = 1, .valid = path, .n_valid = 1},
+                         1, 1, &error),
+               &error);
     assert_int_equal(data_valid_files(d), sizeof expected);
     for (size_t i = 0; i < sizeof expected; i++) {
         size_t n;
@@ -417,7 +426,10 @@ static void fingerprints_tell_contents_not_names(void **state) {
         prints[n++] = data_fingerprint(d);
         data_close(&d);
     }
-    support_ok(data_open(&d, &a, 1, &shorter, 1, 16, 1, &error), &error);
+    support_ok(data_open(&d,
+                         &(data_source){.paths = &a, .n_paths = 1, .valid = &shorter, .n_valid = 1},
+                         16, 1, &error),
+               &error);
     prints[n++] = data_fingerprint(d);
     data_close(&d);
     for (size_t i = 0; i < n; i++)
@@ -443,29 +455,50 @@ static void errors_name_the_paths(void **state) {
     const char *missing = in_folder(f, "not-there"), *many[64];
     octet_error error;
     data *d;
-    assert_int_equal(data_open(&d, &missing, 1, NULL, 0, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = &missing, .n_paths = 1, .valid = NULL, .n_valid = 0},
+                  8, 1, &error),
+        OCTET_ERROR);
     assert_null(d);
     assert_non_null(strstr(error.text, missing));
-    assert_int_equal(data_open(&d, &full, 1, &missing, 1, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = &full, .n_paths = 1, .valid = &missing, .n_valid = 1},
+                  8, 1, &error),
+        OCTET_ERROR);
     assert_null(d);
     assert_non_null(strstr(error.text, missing));
-    assert_int_equal(data_open(&d, &empty, 1, NULL, 0, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = &empty, .n_paths = 1, .valid = NULL, .n_valid = 0}, 8,
+                  1, &error),
+        OCTET_ERROR);
     assert_non_null(strstr(error.text, "no bytes of training data in "));
     assert_non_null(strstr(error.text, empty));
-    assert_int_equal(data_open(&d, &full, 1, &empty, 1, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = &full, .n_paths = 1, .valid = &empty, .n_valid = 1},
+                  8, 1, &error),
+        OCTET_ERROR);
     assert_null(d);
     assert_non_null(strstr(error.text, "no bytes of validation data in "));
-    assert_int_equal(data_open(&d, NULL, 0, NULL, 0, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = NULL, .n_paths = 0, .valid = NULL, .n_valid = 0}, 8,
+                  1, &error),
+        OCTET_ERROR);
     for (int i = 0; i < 64; i++)
         many[i] = empty;
-    assert_int_equal(data_open(&d, many, 64, NULL, 0, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = many, .n_paths = 64, .valid = NULL, .n_valid = 0}, 8,
+                  1, &error),
+        OCTET_ERROR);
     assert_non_null(strstr(error.text, " more"));
     assert_int_equal(data_open_memory(&d, NULL, 0, 8, 1, &error), OCTET_ERROR);
     assert_null(d);
     make(f, "broken");
     assert_int_equal(symlink("nowhere", in_folder(f, "broken/link")), 0);
     const char *broken = in_folder(f, "broken");
-    assert_int_equal(data_open(&d, &broken, 1, NULL, 0, 8, 1, &error), OCTET_ERROR);
+    assert_int_equal(
+        data_open(&d, &(data_source){.paths = &broken, .n_paths = 1, .valid = NULL, .n_valid = 0},
+                  8, 1, &error),
+        OCTET_ERROR);
     assert_non_null(strstr(error.text, "broken/link: cannot open"));
     data_close(&d);
     data_close(NULL);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "octet/codec.h"
 #include "octet/model.h"
 
 /* Bits of n bytes from `offset` on; called in order of offset. A result that is not 0 stops the
@@ -56,5 +57,12 @@ typedef struct octet_bytes {
 /* OCTET_ERROR with the path: missing, unreadable, a directory. */
 octet_status octet_bytes_open(octet_bytes *out, const char *path, octet_error *error);
 void octet_bytes_close(octet_bytes *bytes);
+
+/* The bytes of a file as the model reads them: through the codec of its configuration, resampled to
+ * its rate and mixed to its channels. *losses (may be NULL) receives what that lost, see
+ * octet/codec.h; all 0 for a model of raw bytes. Errors as of octet_bytes_open and
+ * octet_encode_file. */
+octet_status octet_model_bytes(octet_bytes *out, octet_losses *losses, const octet_model *model,
+                               const char *path, octet_error *error);
 
 #endif

@@ -13,7 +13,8 @@
 #include "octet/runtime.h"
 
 typedef struct octet_train_params {
-    const char *const *data; /* files and directories (taken recursively, in order of name) */
+    const char *const *data; /* files and directories (taken recursively, in order of name); of a
+                                configuration with an audio codec audio files, see octet/codec.h */
     int n_data;
     const char *const
         *valid; /* files for validation; none: a held-out tail of each training file */
@@ -40,7 +41,8 @@ typedef enum octet_train_event_kind {
     OCTET_TRAIN_VALIDATED, /* bpb of the validation data */
     OCTET_TRAIN_SAVED,     /* a checkpoint is on disk */
     OCTET_TRAIN_WARNING,   /* text; the run goes on and ends with OCTET_ERROR or OCTET_WARNING */
-    OCTET_TRAIN_FINISHED
+    OCTET_TRAIN_FINISHED,
+    OCTET_TRAIN_REMARK /* text: what the model's codec lost in the data */
 } octet_train_event_kind;
 
 typedef struct octet_train_event {

@@ -1,14 +1,44 @@
 /* api_train.c: octet/train.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
+#include "api/api_media.h"
 #include "train/run.h"
 #include "train/trainer.h"
 
+/* What the codec lost in all data files. */
+typedef struct train_losses {
+    int files, resampled, mixed;
+    int64_t clipped;
+} train_losses;
+
+static octet_status load(void *context, const config *c, file_bytes *out, const char *path,
+                         octet_error *error) {
+    train_losses *sum = context;
+    octet_losses l;
+    octet_status status = media_open(out, &l, c, path, error);
+    sum->files++;
+    sum->resampled += l.rate_from != l.rate_to;
+    sum->mixed += l.channels_from != l.channels_to;
+    sum->clipped += l.clipped;
+    return status;
+}
+
+static void sum_up(void *context, char text[256]) {
+    const train_losses *sum = context;
+    if (sum->resampled || sum->mixed || sum->clipped)
+        snprintf(text, 256,
+                 "of %d files %d were resampled, %d mixed to other channels, %lld samples clipped",
+                 sum->files, sum->resampled, sum->mixed, (long long)sum->clipped);
+}
+
 octet_status octet_train(octet_runtime *runtime, const octet_train_params *p,
                          octet_train_report *report, void *context, octet_error *error) {
-    return run_train(runtime->backend, p, report, context, error);
+    train_losses losses = {0};
+    const run_loader loader = {load, sum_up, &losses};
+    return run_train(runtime->backend, p, &loader, report, context, error);
 }
 
 struct octet_trainer {

@@ -53,3 +53,24 @@ int cli_write_file(cli *c, const char *path, const cli_part *parts, int n) {
     output_close(out, code == 0);
     return cli_finish(c, out, code);
 }
+
+const char *cli_plural(int64_t n) {
+    return n == 1 ? "" : "s";
+}
+
+void cli_remark_losses(cli *c, const char *path, const octet_losses *l, int64_t samples) {
+    if (l->rate_from != l->rate_to)
+        cli_remark(c, "%s: resampled from %d to %d Hz", path, l->rate_from, l->rate_to);
+    if (l->channels_from > l->channels_to)
+        cli_remark(c, "%s: %d channels averaged", path, l->channels_from);
+    if (l->channels_from < l->channels_to)
+        cli_remark(c, "%s: one channel copied to %d", path, l->channels_to);
+    if (l->source_bits > l->codec_bits && l->codec_bits)
+        cli_remark(c, "%s: %d-bit samples rounded to %d bits", path, l->source_bits, l->codec_bits);
+    if (l->rounded)
+        cli_remark(c, "%s: %lld sample%s of %lld rounded", path, (long long)l->rounded,
+                   cli_plural(l->rounded), (long long)samples);
+    if (l->clipped)
+        cli_remark(c, "%s: %lld sample%s clipped", path, (long long)l->clipped,
+                   cli_plural(l->clipped));
+}

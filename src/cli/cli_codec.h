@@ -21,4 +21,10 @@ typedef struct cli_part {
  * between pieces. */
 int cli_write_file(cli *c, const char *path, const cli_part *parts, int n);
 
+/* "" for one, else "s". */
+const char *cli_plural(int64_t n);
+
+/* One remark for each kind of loss in a file of so many samples. */
+void cli_remark_losses(cli *c, const char *path, const octet_losses *losses, int64_t samples);
+
 #endif

@@ -15,28 +15,6 @@ static const option_usage usage = {
     "  sox clip.flac -t wav - | octet encode - --raw > samples",
 };
 
-static const char *plural(int64_t n) {
-    return n == 1 ? "" : "s";
-}
-
-/* One remark for each kind of loss. */
-static void remark(cli *c, const char *path, const octet_encoded *e) {
-    const octet_losses *l = &e->losses;
-    if (l->rate_from != l->rate_to)
-        cli_remark(c, "%s: resampled from %d to %d Hz", path, l->rate_from, l->rate_to);
-    if (l->channels_from > l->channels_to)
-        cli_remark(c, "%s: %d channels averaged", path, l->channels_from);
-    if (l->channels_from < l->channels_to)
-        cli_remark(c, "%s: one channel copied to %d", path, l->channels_to);
-    if (l->source_bits > l->codec_bits && l->codec_bits)
-        cli_remark(c, "%s: %d-bit samples rounded to %d bits", path, l->source_bits, l->codec_bits);
-    if (l->rounded)
-        cli_remark(c, "%s: %lld sample%s of %lld rounded", path, (long long)l->rounded,
-                   plural(l->rounded), (long long)(e->media.frames * e->media.channels));
-    if (l->clipped)
-        cli_remark(c, "%s: %lld sample%s clipped", path, (long long)l->clipped, plural(l->clipped));
-}
-
 static void remark_guard(cli *c, const char *path, octet_guard guard) {
     if (guard == OCTET_GUARD_NONE)
         cli_remark(c, "%s: decoded in this process, without a sandbox", path);
@@ -76,9 +54,9 @@ static void report(cli *c, const char *path, const octet_encoded *e) {
     output_print(out, "%s, ", m->codec);
     if (m->rate_hz)
         output_print(out, "%d Hz, %d channel%s, %lld frame%s (%.3f s), ", m->rate_hz, m->channels,
-                     plural(m->channels), (long long)m->frames, plural(m->frames),
+                     cli_plural(m->channels), (long long)m->frames, cli_plural(m->frames),
                      (double)m->frames / m->rate_hz);
-    output_print(out, "%lld byte%s, %s  ", (long long)e->size, plural((int64_t)e->size),
+    output_print(out, "%lld byte%s, %s  ", (long long)e->size, cli_plural((int64_t)e->size),
                  m->lossless ? "lossless" : "lossy");
     output_plain(out, path);
     output_print(out, "\n");
@@ -151,7 +129,8 @@ int cli_encode(cli *c, int argc, char **argv) {
         return cli_fail(c, &error);
     if (encoded.media.rate_hz) {
         remark_guard(c, argv[0], encoded.guard);
-        remark(c, argv[0], &encoded);
+        cli_remark_losses(c, argv[0], &encoded.losses,
+                          encoded.media.frames * encoded.media.channels);
     }
     code = write_encoded(c, out, &encoded, raw);
     if (!code && strcmp(out, "-") != 0)

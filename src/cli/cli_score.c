@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli_codec.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 
@@ -135,10 +136,14 @@ static void score_one(score_run *run, const char *path) {
     octet_score_params params = {.keep = run->keep, .context = &file, .strided = run->strided};
     double bits = 0;
     signals_immediate(); /* reading a pipe or a terminal may take for ever */
-    if (octet_bytes_open(&bytes, path, &error)) {
+    octet_losses lost;
+    if (octet_model_bytes(&bytes, &lost, run->model, path, &error)) {
         failed(run, path, error.text, cli_exit_code(error.code));
         return;
     }
+    if (lost.rate_from) /* audio */
+        cli_remark_losses(run->cli, path, &lost,
+                          (int64_t)bytes.size / (lost.codec_bits == 16 ? 2 : 1));
     params.stop = signals_defer();
     file.size = bytes.size;
     file.start_s = progress_seconds();

@@ -83,6 +83,9 @@ static void report(void *context, const octet_train_event *e) {
     case OCTET_TRAIN_FINISHED:
         progress_clear(&c->progress);
         break;
+    case OCTET_TRAIN_REMARK:
+        cli_remark(c, "%s", e->text);
+        break;
     }
 }
 

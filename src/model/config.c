@@ -28,6 +28,11 @@ int config_rotary_positions(const config_level *l) {
     return l->positions == POSITIONS_ROPE || l->positions == POSITIONS_LEARNED_ROPE;
 }
 
+const char *config_codec_name(const config *c) {
+    static const char *const names[] = {NULL, "pcm8", "mulaw8", "pcm16"};
+    return names[c->codec];
+}
+
 int64_t config_unit_bytes(const config *c, int level) {
     int64_t bytes = 1;
     for (int s = level; s < c->n_levels - 1; s++)

@@ -138,6 +138,9 @@ typedef struct config_train {
                     0.04 */
 } config_train;
 
+/* What the bytes of a stream stand for, see octet/codec.h. */
+typedef enum config_codec { CODEC_RAW, CODEC_PCM8, CODEC_MULAW8, CODEC_PCM16 } config_codec;
+
 typedef struct config {
     int64_t
         context;  /* "context": bytes, a multiple of the product of patches, up to 2^24; required */
@@ -160,7 +163,12 @@ typedef struct config {
     double softcap;    /* "softcap": logits become c tanh(z / c); 0 none (default) */
     double init_scale; /* "init_scale": standard deviation of matrices is init_scale / sqrt(inputs),
                           cut at 3; default 1; 0.001 to 10 */
-    int n_levels;      /* "levels": array of 1 to 8 objects; required */
+    config_codec codec; /* "codec": "raw" (default), "pcm8", "mulaw8", "pcm16": what the bytes stand
+                           for */
+    int64_t rate_hz;    /* "rate_hz": of audio, 1,000 to 384,000; 0 with raw */
+    int64_t channels;   /* "channels": of audio, 1 to 8, whose bytes divide the outermost patch (of
+                           one level: context and keep); 0 with raw */
+    int n_levels;       /* "levels": array of 1 to 8 objects; required */
     config_level level[CONFIG_MAX_LEVELS];
     config_train train;
 } config;
@@ -171,6 +179,9 @@ int64_t config_of_layer(const config_list *list, int64_t layer);
 /* Whether the level has a table of positions, and whether it has rotary ones. */
 int config_learned_positions(const config_level *l);
 int config_rotary_positions(const config_level *l);
+
+/* The codec's name; NULL for raw bytes. */
+const char *config_codec_name(const config *c);
 
 /* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
 int64_t config_unit_bytes(const config *c, int level);

@@ -16,7 +16,7 @@ _Static_assert(sizeof(config_mlp) == sizeof(int) && sizeof(config_norm) == sizeo
                    sizeof(config_positions) == sizeof(int) &&
                    sizeof(config_optimizer) == sizeof(int) &&
                    sizeof(config_embedder) == sizeof(int) && sizeof(config_split) == sizeof(int) &&
-                   sizeof(config_rows) == sizeof(int),
+                   sizeof(config_rows) == sizeof(int) && sizeof(config_codec) == sizeof(int),
                "enums are stored as int");
 
 static const char *const MLP_NAMES[] = {"relu",   "relu2",       "gelu", "gelu-tanh",
@@ -26,6 +26,7 @@ static const char *const POSITION_NAMES[] = {"learned", "rope",         "none",
                                              "alibi",   "learned-rope", NULL};
 static const char *const EMBEDDER_NAMES[] = {"concat", "normed", "one-hot", NULL};
 static const char *const SPLIT_NAMES[] = {"slices", "full", NULL};
+static const char *const CODEC_NAMES[] = {"raw", "pcm8", "mulaw8", "pcm16", NULL};
 static const char *const LAYOUT_NAMES[] = {"paper", "lucidrains", "bgpt", NULL};
 static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
 
@@ -54,6 +55,9 @@ static const config_key MODEL_KEYS[] = {
     LIST(config, start_symbols, 0, 65535, 0),
     FLAG(config, head_bias, 0),
     INTEGER(config, end_symbol, -1, 65535, -1, 0),
+    CHOICE(config, codec, CODEC_NAMES, CODEC_RAW),
+    INTEGER(config, rate_hz, 0, 384000, 0, 0),
+    INTEGER(config, channels, 0, 8, 0, 0),
 };
 
 static const config_key LEVEL_KEYS[] = {

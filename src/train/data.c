@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
-#include "base/file.h"
 #include "base/philox.h"
 
 enum { ROUNDS = 8, SHIFT = 255 }; /* draws: rounds 0 to ROUNDS - 1, and the shift */
@@ -192,8 +191,9 @@ static int64_t held_out(int64_t n, int64_t context) {
 /* What the files of a call to add_path are for. */
 typedef struct opening {
     data *d;
-    int is_valid; /* files for validation */
-    int hold_out; /* training files give a tail */
+    const data_source *source; /* NULL for bytes in memory */
+    int is_valid;              /* files for validation */
+    int hold_out;              /* training files give a tail */
     octet_error *error;
 } opening;
 
@@ -216,7 +216,9 @@ static octet_status add_file(const opening *o, const char *path, size_t limit) {
         return OCTET_NO_MEMORY;
     d->files = files;
     file_bytes *file = &d->files[d->n_files];
-    octet_status status = file_open(file, path, limit, o->error);
+    octet_status status = o->source->load
+                              ? o->source->load(o->source->context, file, path, o->error)
+                              : file_open(file, path, limit, o->error);
     if (status || file->size == 0) {
         file_close(file);
         return status;
@@ -383,16 +385,15 @@ static octet_status finish(data **out, octet_status status) {
     return status;
 }
 
-octet_status data_open(data **out, const char *const *paths, size_t n_paths,
-                       const char *const *valid, size_t n_valid, int64_t context, uint64_t seed,
+octet_status data_open(data **out, const data_source *source, int64_t context, uint64_t seed,
                        octet_error *error) {
     octet_status status = create(out, context, seed, error);
-    opening o = {.d = *out, .hold_out = n_valid == 0, .error = error};
+    opening o = {.d = *out, .source = source, .hold_out = source->n_valid == 0, .error = error};
     if (!status)
-        status = add_paths(&o, paths, n_paths);
-    if (!status && n_valid) {
+        status = add_paths(&o, source->paths, source->n_paths);
+    if (!status && source->n_valid) {
         o.is_valid = 1;
-        status = add_paths(&o, valid, n_valid);
+        status = add_paths(&o, source->valid, source->n_valid);
     }
     return finish(out, status);
 }

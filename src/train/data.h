@@ -18,12 +18,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "base/file.h"
+
+/* What to open. load gives the bytes of a file, as file_open does; NULL: as they are. */
+typedef struct data_source {
+    const char *const *paths; /* files and directories to train on */
+    size_t n_paths;
+    const char *const *valid; /* to validate on; none: tails of the training files */
+    size_t n_valid;
+    octet_status (*load)(void *context, file_bytes *out, const char *path, octet_error *error);
+    void *context;
+} data_source;
 
 /* Not changed after data_open, so that threads may share it. */
 typedef struct data data;
 
-/* Opens n_paths files and directories to train on, in windows of context >= 1 bytes. Directories
+/* Opens the source's files and directories, in windows of context >= 1 bytes. Directories
  * are taken recursively, entries in byte order of their names; hidden entries (".x") and what is no
  * regular file are skipped there, links to files are followed, links to directories are not. Empty
  * files are skipped. Files of 1 MiB and more are mapped: they must not be cut short while open.
@@ -33,8 +43,7 @@ typedef struct data data;
  *
  * OCTET_ERROR: a path that is missing or cannot be read; no bytes at all to train on, or to
  * validate on though paths are given (the message names the paths). *out is NULL then. */
-octet_status data_open(data **out, const char *const *paths, size_t n_paths,
-                       const char *const *valid, size_t n_valid, int64_t context, uint64_t seed,
+octet_status data_open(data **out, const data_source *source, int64_t context, uint64_t seed,
                        octet_error *error);
 
 /* Training data of n bytes in memory, which must outlive it; nothing is held out. OCTET_ERROR when

@@ -22,6 +22,7 @@
 
 typedef struct run {
     const octet_train_params *p;
+    const run_loader *loader;
     octet_train_report *report;
     void *context;
     backend *backend;
@@ -175,16 +176,32 @@ static octet_status check_size(const run *r, octet_error *error) {
                      r->p->n_data ? r->p->data[0] : "data", bytes, patch);
 }
 
+static octet_status load_file(void *context, file_bytes *out, const char *path,
+                              octet_error *error) {
+    const run *r = context;
+    return r->loader->load(r->loader->context, &r->config, out, path, error);
+}
+
+static octet_status open_data(run *r, octet_error *error) {
+    char text[256] = "";
+    const data_source source = {
+        r->p->data, (size_t)r->p->n_data, r->p->valid, (size_t)r->p->n_valid, load_file, r};
+    octet_status status = data_open(&r->data, &source, r->config.context, r->seed, error);
+    if (status)
+        return status;
+    r->loader->sum_up(r->loader->context, text);
+    if (*text)
+        tell(r, OCTET_TRAIN_REMARK, 0, NULL, text);
+    return check_size(r, error);
+}
+
 static octet_status open_run(run *r, octet_error *error) {
     int going_on = 0;
     octet_status status = open_paths(r, &going_on, error);
     if (!status)
         status = open_config(r, going_on, error);
     if (!status)
-        status = data_open(&r->data, r->p->data, (size_t)r->p->n_data, r->p->valid,
-                           (size_t)r->p->n_valid, r->config.context, r->seed, error);
-    if (!status)
-        status = check_size(r, error);
+        status = open_data(r, error);
     int64_t steps = r->p->minutes > 0 ? STEPS_UNKNOWN : r->config.train.steps;
     if (!status)
         status =
@@ -315,12 +332,13 @@ static octet_status loop(run *r, octet_error *error) {
     return OCTET_OK;
 }
 
-octet_status run_train(backend *b, const octet_train_params *p, octet_train_report *report,
-                       void *context, octet_error *error) {
+octet_status run_train(backend *b, const octet_train_params *p, const run_loader *loader,
+                       octet_train_report *report, void *context, octet_error *error) {
     run *r = calloc(1, sizeof *r);
     if (!r)
         return error_memory(error, "training run", sizeof *r);
     r->p = p;
+    r->loader = loader;
     r->report = report;
     r->context = context;
     r->backend = b;

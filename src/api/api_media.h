@@ -1,0 +1,13 @@
+/* api_media.h: files as the bytes that a model reads: through its codec. */
+#ifndef API_API_MEDIA_H
+#define API_API_MEDIA_H
+
+#include "base/file.h"
+#include "model/config.h"
+#include "octet/codec.h"
+
+/* *losses, unless NULL, receives what the codec lost. */
+octet_status media_open(file_bytes *out, octet_losses *losses, const config *c, const char *path,
+                        octet_error *error);
+
+#endif
