@@ -180,6 +180,25 @@ static void kinds_come_back(void **state) {
     }
 }
 
+/* So many streams that some would begin past the end: 100 of 65 bytes for 6,401. */
+static void streams_are_not_empty(void **state) {
+    (void)state;
+    uint8_t data[6401];
+    machine m = machine_make(configs[0], 2, NULL);
+    fill(data, sizeof data, 1, 6);
+    buffer packed = compress_bytes(m.model, data, sizeof data, 100, sizeof data, NULL), back;
+    container_block b;
+    support_ok(container_get_block(&b, packed.data + CONTAINER_HEADER_BYTES, 64, "x", &error),
+               &error);
+    assert_int_equal(b.streams, 99);
+    support_ok(expand_bytes(m.model, &packed, &back), &error);
+    assert_int_equal(back.size, sizeof data);
+    assert_memory_equal(back.data, data, sizeof data);
+    free(packed.data);
+    free(back.data);
+    machine_drop(&m);
+}
+
 /* Made with one number of threads and instruction set, restored with another. */
 static void machines_agree(void **state) {
     (void)state;
@@ -403,10 +422,15 @@ static void failures_come_through(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lengths_come_back),        cmocka_unit_test(kinds_come_back),
-        cmocka_unit_test(machines_agree),           cmocka_unit_test(sizes_are_right),
-        cmocka_unit_test(other_models_are_refused), cmocka_unit_test(damage_is_found),
-        cmocka_unit_test(decoder_meets_damage),     cmocka_unit_test(files_describe_themselves),
+        cmocka_unit_test(lengths_come_back),
+        cmocka_unit_test(kinds_come_back),
+        cmocka_unit_test(machines_agree),
+        cmocka_unit_test(streams_are_not_empty),
+        cmocka_unit_test(sizes_are_right),
+        cmocka_unit_test(other_models_are_refused),
+        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(decoder_meets_damage),
+        cmocka_unit_test(files_describe_themselves),
         cmocka_unit_test(failures_come_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

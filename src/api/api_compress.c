@@ -178,6 +178,7 @@ static octet_status code_block(compressor *c, size_t n, container_block *b, octe
     const size_t wanted = n / c->stream_least, most = c->streams;
     b->streams = (uint32_t)(wanted < 1 ? 1 : wanted < most ? wanted : most);
     const size_t each = stream_bytes(n, b->streams);
+    b->streams = (uint32_t)((n + each - 1) / each); /* rounding up may leave nothing for the last */
     size_t used = 4 * (size_t)b->streams;
     octet_status status = prepare_reader(c, each, error);
     c->bits = 0;
