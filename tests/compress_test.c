@@ -55,7 +55,8 @@ static octet_status read_buffer(void *context, void *bytes, size_t n, size_t *go
     (void)e;
     buffer *b = &((pair *)context)->in;
     *got = b->size - b->at < n ? b->size - b->at : n;
-    memcpy(bytes, b->data + b->at, *got);
+    if (*got > 0)
+        memcpy(bytes, b->data + b->at, *got);
     b->at += *got;
     return OCTET_OK;
 }
