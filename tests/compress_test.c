@@ -84,7 +84,7 @@ static buffer compress_bytes(octet_model *m, const uint8_t *data, size_t n, int 
                              int64_t block_bytes, octet_compress_report *report) {
     pair p = {.in = {.data = (uint8_t *)data, .size = n}};
     const octet_io io = io_of(&p);
-    const octet_compress_params how = {streams, block_bytes, -1};
+    const octet_compress_params how = {.streams = streams, .block = block_bytes, .keep = -1};
     support_ok(octet_compress(m, &how, &io, report, &error), &error);
     return p.out;
 }
@@ -92,7 +92,7 @@ static buffer compress_bytes(octet_model *m, const uint8_t *data, size_t n, int 
 static octet_status expand_bytes(octet_model *m, const buffer *packed, buffer *out) {
     pair p = {.in = {.data = packed->data, .size = packed->size}};
     const octet_io io = io_of(&p);
-    octet_status status = octet_decompress(m, &io, NULL, &error);
+    octet_status status = octet_decompress(m, NULL, &io, NULL, &error);
     *out = p.out;
     return status;
 }
@@ -402,18 +402,22 @@ static void failures_come_through(void **state) {
         pair p = {.in = {.data = data, .size = sizeof data}, .out = {.capacity = room}};
         const octet_io io = {
             .read = read_buffer, .write = failing_write, .context = &p, .name = "x"};
-        const octet_compress_params how = {2, 1024, -1};
+        const octet_compress_params how = {.streams = 2, .block = 1024, .keep = -1};
         assert_int_equal(octet_compress(m.model, &how, &io, NULL, &error), OCTET_ERROR);
         assert_string_equal(error.text, "the disk is full");
     }
     pair p = {.in = {.data = packed.data, .size = packed.size}};
     octet_io io = io_of(&p);
     io.stop = &stop;
-    assert_int_equal(octet_decompress(m.model, &io, NULL, &error), OCTET_STOPPED);
+    assert_int_equal(octet_decompress(m.model, NULL, &io, NULL, &error), OCTET_STOPPED);
     p.in = (buffer){.data = data, .size = sizeof data};
     assert_int_equal(octet_compress(m.model, NULL, &io, NULL, &error), OCTET_STOPPED);
-    const octet_compress_params bad[] = {
-        {-1, 0, -1}, {4097, 0, -1}, {0, 1023, -1}, {0, (1 << 26) + 1, -1}, {0, 0, 3}, {0, 0, 64}};
+    const octet_compress_params bad[] = {{.streams = -1, .keep = -1},
+                                         {.streams = 4097, .keep = -1},
+                                         {.block = 1023, .keep = -1},
+                                         {.block = (1 << 26) + 1, .keep = -1},
+                                         {.keep = 3},
+                                         {.keep = 64}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(octet_compress(m.model, &bad[i], &io, NULL, &error), OCTET_ERROR);
     free(packed.data);

@@ -5,10 +5,13 @@
  * time. That these are the same logits to the bit is what the rest of Octet promises. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api_needs.h"
 #include "api/api_transfer.h"
+#include "codec/wav_layout.h"
 #include "coder/frequencies.h"
 #include "coder/range_coder.h"
 #include "eval/score_windows.h"
@@ -27,8 +30,12 @@ typedef struct compressor {
     int64_t keep;
     size_t block, stream_least;
     uint32_t streams;
-    uint8_t *content, *payload; /* [block] each */
-    window_reader *reader;      /* NULL where a session reads; for streams of `longest` bytes */
+    uint8_t *content, *payload;    /* [block] each */
+    size_t held;                   /* bytes of content */
+    uint64_t samples, samples_end; /* where they begin and end in the content; equal: none */
+    uint32_t frame;                /* bytes; 1 without samples */
+    int swaps;                     /* the model reads the other byte of a sample first */
+    window_reader *reader;         /* NULL where a session reads; for streams of `longest` bytes */
     size_t longest;
     session *session;
     range_encoder encoder;
@@ -87,12 +94,18 @@ static octet_status prepare_reader(compressor *c, size_t longest, octet_error *e
     return session_create(&c->session, c->model, 1, c->keep, error);
 }
 
+/* Streams of a block of n bytes, and the bytes in each. */
+static uint32_t cut(const compressor *c, size_t n, size_t *each) {
+    const size_t wanted = n / c->stream_least, most = c->streams;
+    const size_t streams = wanted < 1 ? 1 : wanted < most ? wanted : most;
+    *each = container_stream_bytes(n, (uint32_t)streams, c->frame);
+    return (uint32_t)((n + *each - 1) / *each); /* rounding up may leave nothing for the last */
+}
+
 /* The payload of content[n] in *b; one that is not shorter is not finished. */
 static octet_status code_block(compressor *c, size_t n, container_block *b, octet_error *error) {
-    const size_t wanted = n / c->stream_least, most = c->streams;
-    b->streams = (uint32_t)(wanted < 1 ? 1 : wanted < most ? wanted : most);
-    const size_t each = transfer_stream_bytes(n, b->streams);
-    b->streams = (uint32_t)((n + each - 1) / each); /* rounding up may leave nothing for the last */
+    size_t each;
+    b->streams = cut(c, n, &each);
     size_t used = 4 * (size_t)b->streams;
     octet_status status = prepare_reader(c, each, error);
     c->bits = 0;
@@ -113,7 +126,8 @@ static octet_status code_block(compressor *c, size_t n, container_block *b, octe
             memcpy(c->payload + used, c->encoder.data, c->encoder.size);
         used += c->encoder.size;
     }
-    b->kind = used < n ? CONTAINER_CODED : CONTAINER_STORED;
+    if (used >= n)
+        b->kind = CONTAINER_STORED;
     b->payload = (uint32_t)(used < n ? used : n);
     return status;
 }
@@ -121,19 +135,34 @@ static octet_status code_block(compressor *c, size_t n, container_block *b, octe
 static octet_status write_block(compressor *c, size_t n, octet_error *error) {
     uint8_t header[CONTAINER_BLOCK_BYTES];
     container_block b = {.number = c->t.n_entries, .offset = c->t.report.content, .content = n};
-    octet_status status = code_block(c, n, &b, error);
+    const int in_samples = b.offset >= c->samples && b.offset < c->samples_end;
+    octet_status status = OCTET_OK;
+    b.content_hash = container_hash(c->content, n);
+    if (c->samples_end > c->samples && !in_samples) {
+        b.kind =
+            CONTAINER_STORED; /* a header, odd chunks: a model of samples has no use for them */
+        b.payload = (uint32_t)n;
+    } else if (in_samples && c->swaps) {
+        b.kind = CONTAINER_SWAPPED;
+        transfer_swap(c->content, n);
+        status = code_block(c, n, &b, error);
+        transfer_swap(c->content, n);
+    } else {
+        b.kind = CONTAINER_CODED;
+        status = code_block(c, n, &b, error);
+    }
     if (status)
         return status;
-    const uint8_t *payload = b.kind == CONTAINER_CODED ? c->payload : c->content;
-    b.streams = b.kind == CONTAINER_CODED ? b.streams : 0;
+    const uint8_t *payload = container_is_coded(&b) ? c->payload : c->content;
+    b.streams = container_is_coded(&b) ? b.streams : 0;
     b.payload_hash = container_hash(payload, b.payload);
-    b.content_hash = container_hash(c->content, n);
-    if (b.kind == CONTAINER_CODED) {
+    if (container_is_coded(&b)) {
         c->t.report.bits += c->bits;
         c->t.report.coded += n;
     }
+    c->t.report.samples += in_samples ? n : 0;
     container_put_block(header, &b);
-    status = transfer_add(&c->t, &b, error);
+    status = transfer_add(&c->t, &b, c->t.position, error);
     if (!status)
         status = put(&c->t, header, sizeof header, error);
     if (!status)
@@ -192,12 +221,125 @@ static octet_status check_params(compressor *c, const octet_model *m,
     return OCTET_OK;
 }
 
+/* --- samples */
+
+/* What is said of samples that the codec does not hold as they are. */
+static octet_status match_codec(const wav_layout *w, const config *c, octet_error *error) {
+    const char *codec = config_codec_name(c);
+    const audio_samples s = w->format.samples;
+    if (!codec)
+        return error_set(error, OCTET_CORRUPT, "the model reads bytes, not samples");
+    if (strcmp(codec, "pcm16") == 0  ? s == AUDIO_S16
+        : strcmp(codec, "pcm8") == 0 ? s == AUDIO_U8
+                                     : strcmp(codec, "mulaw8") == 0 && s == AUDIO_ULAW)
+        return OCTET_OK;
+    return error_set(error, OCTET_CORRUPT, "its samples are %s, the model reads %s",
+                     audio_samples_name(s), codec);
+}
+
+static octet_status look_for_samples(wav_layout *w, const octet_model *m, const uint8_t *head,
+                                     size_t n, octet_error *error) {
+    octet_status status = wav_layout_read(w, head, n, "it", error);
+    return status ? status : match_codec(w, &m->model->config, error);
+}
+
+int octet_compress_hears(const octet_model *m, const void *head, size_t n, char *why) {
+    wav_layout w;
+    octet_error error = {0};
+    octet_status status = look_for_samples(&w, m, head, n, &error);
+    if (why)
+        snprintf(why, 160, "%.159s", error.text);
+    return !status;
+}
+
+/* The first block is in content[held]. */
+static void find_samples(compressor *c, const octet_model *m, container_header *h) {
+    wav_layout w;
+    if (look_for_samples(&w, m, c->content, c->held, NULL) != OCTET_OK)
+        return;
+    c->samples = w.first;
+    c->samples_end = w.bytes < UINT64_MAX - w.first ? w.first + w.bytes : UINT64_MAX;
+    c->frame = (uint32_t)(w.format.channels * audio_samples_bytes(w.format.samples));
+    c->swaps = w.format.samples == AUDIO_S16 && !w.big_endian;
+    h->frame = c->frame;
+    h->rate_hz = (uint32_t)w.format.rate_hz;
+    strcpy(h->codec, config_codec_name(&m->model->config));
+}
+
+/* Bytes of the next block: what is held, as far as it is of one kind and in whole frames. */
+static size_t next_block(const compressor *c) {
+    const uint64_t at = c->t.report.content;
+    const uint64_t edge = at < c->samples ? c->samples : at < c->samples_end ? c->samples_end : 0;
+    const uint64_t left = edge ? edge - at : UINT64_MAX;
+    const size_t n = left < c->held ? (size_t)left : c->held;
+    const int cuts = at >= c->samples && at < c->samples_end && n == c->block;
+    return cuts ? n - n % c->frame : n;
+}
+
+/* --- the whole */
+
+static octet_status fill(compressor *c, octet_error *error) {
+    size_t got = 0;
+    octet_status status = transfer_stopped(&c->t, error);
+    if (!status)
+        status =
+            c->t.io->read(c->t.io->context, c->content + c->held, c->block - c->held, &got, error);
+    c->held += got;
+    return status;
+}
+
+static octet_status write_blocks(compressor *c, octet_error *error) {
+    octet_status status = OCTET_OK;
+    while (c->held && !status) {
+        const size_t n = next_block(c);
+        status = write_block(c, n, error);
+        memmove(c->content, c->content + n, c->held - n);
+        c->held -= n;
+        if (!status)
+            status = fill(c, error);
+    }
+    return status;
+}
+
+static octet_status write_file(compressor *c, octet_model *m, octet_content content,
+                               octet_error *error) {
+    container_header h = {.profile = CONTAINER_F32, .keep = (uint64_t)c->keep};
+    uint8_t header[CONTAINER_HEADER_BYTES];
+    octet_status status = fill(c, error);
+    if (!status)
+        status = transfer_fingerprint(h.fingerprint, m, error);
+    if (status)
+        return status;
+    if (content == OCTET_CONTENT_AUTO)
+        find_samples(c, m, &h);
+    container_put_header(header, &h);
+    status = put(&c->t, header, sizeof header, error);
+    if (!status)
+        status = write_blocks(c, error);
+    return status ? status : write_end(c, error);
+}
+
+octet_status octet_compress_memory(int64_t *bytes, const octet_model *m,
+                                   const octet_compress_params *p, octet_error *error) {
+    compressor c = {.frame = 1};
+    size_t each;
+    *bytes = 0;
+    octet_status status = check_params(&c, m, p, error);
+    if (status)
+        return status;
+    cut(&c, c.block, &each);
+    return needs_coding_bytes(bytes, m, each, c.block, error);
+}
+
 octet_status octet_compress(octet_model *m, const octet_compress_params *p, const octet_io *io,
                             octet_compress_report *report, octet_error *error) {
-    compressor c = {0};
-    container_header h = {.profile = CONTAINER_F32};
-    uint8_t header[CONTAINER_HEADER_BYTES];
+    compressor c = {.frame = 1};
+    size_t each;
     octet_status status = check_params(&c, m, p, error);
+    if (!status) {
+        cut(&c, c.block, &each);
+        status = needs_coding(m, each, c.block, p ? p->memory : 0, io->name, error);
+    }
     if (!status)
         status = transfer_start(&c.t, io, error);
     if (status)
@@ -208,20 +350,7 @@ octet_status octet_compress(octet_model *m, const octet_compress_params *p, cons
     if (!c.content || !c.payload)
         status = error_memory(error, "block", 2 * (double)c.block);
     if (!status)
-        status = transfer_fingerprint(h.fingerprint, m, error);
-    h.keep = (uint64_t)c.keep;
-    container_put_header(header, &h);
-    if (!status)
-        status = put(&c.t, header, sizeof header, error);
-    for (size_t n = c.block; n == c.block && !status;) {
-        status = transfer_stopped(&c.t, error);
-        if (!status)
-            status = io->read(io->context, c.content, c.block, &n, error);
-        if (!status && n)
-            status = write_block(&c, n, error);
-    }
-    if (!status)
-        status = write_end(&c, error);
+        status = write_file(&c, m, p ? p->content : OCTET_CONTENT_AUTO, error);
     c.t.report.compressed = c.t.position;
     if (report)
         *report = c.t.report;

@@ -259,7 +259,8 @@ int window_reader_fits(const model *m, int64_t longest) {
            !(m->config.endless && longest > context);
 }
 
-octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
+/* Recorded, and not filled. */
+static octet_status create_reader(window_reader **out, const model *m, int64_t longest,
                                   int64_t keep, octet_error *error) {
     *out = NULL;
     window_reader *r = calloc(1, sizeof *r);
@@ -268,13 +269,30 @@ octet_status window_reader_create(window_reader **out, const model *m, int64_t l
     r->longest = longest;
     r->scorer = (scorer){.model = m, .n = longest, .keep = keep, .passes = 1};
     choose_sizes(&r->scorer);
-    octet_status status = record(&r->scorer, error);
-    if (!status)
-        status = fill_rows(&r->scorer, error);
-    if (status)
-        window_reader_destroy(&r);
     *out = r;
+    return record(&r->scorer, error);
+}
+
+octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
+                                  int64_t keep, octet_error *error) {
+    octet_status status = create_reader(out, m, longest, keep, error);
+    if (!status)
+        status = fill_rows(&(*out)->scorer, error);
+    if (status)
+        window_reader_destroy(out);
     return status;
+}
+
+octet_status window_reader_outline(window_reader **out, size_t *host_bytes, const model *m,
+                                   int64_t longest, octet_error *error) {
+    octet_status status = create_reader(out, m, longest, m->config.keep, error);
+    if (status) {
+        window_reader_destroy(out);
+        return status;
+    }
+    const scorer *s = &(*out)->scorer;
+    *host_bytes = (size_t)(s->batch * s->length * m->config.vocabulary) * sizeof *s->values;
+    return OCTET_OK;
 }
 
 void window_reader_destroy(window_reader **r) {

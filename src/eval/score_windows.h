@@ -23,6 +23,9 @@ int window_reader_fits(const model *m, int64_t longest);
 
 octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
                                   int64_t keep, octet_error *error);
+/* One that can only be weighed: m is an outline on a planner, which holds all but host_bytes. */
+octet_status window_reader_outline(window_reader **out, size_t *host_bytes, const model *m,
+                                   int64_t longest, octet_error *error);
 /* Accepts NULL; sets *r to NULL. */
 void window_reader_destroy(window_reader **r);
 
