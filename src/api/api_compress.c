@@ -255,7 +255,7 @@ int octet_compress_hears(const octet_model *m, const void *head, size_t n, char 
 /* The first block is in content[held]. */
 static void find_samples(compressor *c, const octet_model *m, container_header *h) {
     wav_layout w;
-    if (look_for_samples(&w, m, c->content, c->held, NULL) != OCTET_OK)
+    if (look_for_samples(&w, m, c->content, c->held, NULL) != OCTET_OK || !w.bytes)
         return;
     c->samples = w.first;
     c->samples_end = w.bytes < UINT64_MAX - w.first ? w.first + w.bytes : UINT64_MAX;

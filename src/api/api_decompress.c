@@ -144,7 +144,7 @@ static octet_status next_block(walk *w, container_block *b, octet_error *error) 
         status = error_set(error, OCTET_CORRUPT,
                            "%s: byte %" PRIu64 ": block %" PRIu64 " stands where block %zu belongs",
                            w->t.io->name, position, b->number, w->t.n_entries);
-    if (!status && w->most && b->offset + b->content > w->most)
+    if (!status && w->most && b->kind != CONTAINER_END && b->offset + b->content > w->most)
         status = error_set(error, OCTET_ERROR,
                            "%s: the content has more bytes than the %" PRIu64 " that are allowed",
                            w->t.io->name, w->most);
