@@ -26,6 +26,8 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 [ -d "$data" ] || usage
+[ "$sets" != canterbury ] || sets="alice29.txt asyoulik.txt cp.html fields.c grammar.lsp kennedy.xls lcet10.txt plrabn12.txt
+    ptt5 sum xargs.1"
 octet=$here/../build/octet
 [ -x "$octet" ] || { echo "build/octet is missing: see README.md" >&2; exit 1; }
 [ -x /usr/bin/time ] || { echo "/usr/bin/time is missing (package time)" >&2; exit 1; }
@@ -45,9 +47,7 @@ file_of() { # set
         fsdd-*) sox -D "$data/speech/$1.flac" -t wav -e unsigned-integer -b 8 "$to.part" ;;
         speech-*) sox -D "$data/speech/$1.flac" -t wav "$to.part" ;;
         music-*) sox -D "$data/music/$1.flac" -t wav "$to.part" ;;
-        code-*) xz -dkc "$data/code/$1.txt.xz" >"$to.part" ;;
-        alice29) xz -dkc "$data/canterbury/$1.txt.xz" >"$to.part" ;;
-        *) xz -dkc "$(find "$data" -name "$1.*.xz" | head -n 1)" >"$to.part" ;;
+        *) xz -dkc "$(find "$data" -name "$1.*.xz" -o -name "$1.xz" | head -n 1)" >"$to.part" ;;
         esac || return 1
         mv "$to.part" "$to"
     fi

@@ -72,7 +72,7 @@ octet_status octet_compress(octet_model *model, const octet_compress_params *par
 int octet_compress_hears(const octet_model *model, const void *head, size_t n, char *why);
 
 typedef struct octet_decompress_params {
-    int streams;         /* decoded at once at most; 0: all of a block. Fewer need less memory */
+    int streams;         /* decoded at once at most; 0: 256. Fewer need less memory */
     int64_t memory;      /* as in octet_compress_params, but for what blocks need, one by one */
     uint64_t first, end; /* the range of content that is wanted; end 0: all from first on. Only its
                             blocks are decoded; if the input can seek, only they are read */

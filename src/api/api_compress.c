@@ -237,9 +237,12 @@ static octet_status match_codec(const wav_layout *w, const config *c, octet_erro
                      audio_samples_name(s), codec);
 }
 
+/* What messages begin with before ": ". */
+#define UNNAMED "it"
+
 static octet_status look_for_samples(wav_layout *w, const octet_model *m, const uint8_t *head,
                                      size_t n, octet_error *error) {
-    octet_status status = wav_layout_read(w, head, n, "it", error);
+    octet_status status = wav_layout_read(w, head, n, UNNAMED, error);
     return status ? status : match_codec(w, &m->model->config, error);
 }
 
@@ -247,8 +250,10 @@ int octet_compress_hears(const octet_model *m, const void *head, size_t n, char 
     wav_layout w;
     octet_error error = {0};
     octet_status status = look_for_samples(&w, m, head, n, &error);
+    const size_t named =
+        strncmp(error.text, UNNAMED ": ", strlen(UNNAMED ": ")) ? 0 : strlen(UNNAMED ": ");
     if (why)
-        snprintf(why, 160, "%.159s", error.text);
+        snprintf(why, 160, "%.159s", error.text + named);
     return !status;
 }
 

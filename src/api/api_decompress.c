@@ -218,6 +218,23 @@ static octet_status read_indexed(walk *w, const container_entry *e, uint64_t num
     return status ? status : read_block(w, &b, error);
 }
 
+/* Whether the index[n] has blocks of possible sizes, which add up to the content. */
+static octet_status check_index(const walk *w, const uint8_t *index, uint64_t n, uint64_t content,
+                                octet_error *error) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        container_entry e;
+        container_get_entry(&e, index + i * CONTAINER_ENTRY_BYTES);
+        sum += e.content <= CONTAINER_BLOCK_MOST ? e.content : content + 1 - sum;
+        if (sum > content)
+            break;
+    }
+    if (sum == content)
+        return OCTET_OK;
+    return error_set(error, OCTET_CORRUPT, "%s: the index has blocks of another length than all",
+                     w->t.io->name);
+}
+
 /* The blocks that are wanted, each where the index[n] says it is. */
 static octet_status read_by_index(walk *w, const uint8_t *index, uint64_t n, octet_error *error) {
     octet_status status = OCTET_OK;
@@ -251,6 +268,8 @@ static octet_status read_wanted(walk *w, octet_error *error) {
     w->payload = NULL;
     w->payload_capacity = 0;
     status = check_range(w, end.content, error);
+    if (!status)
+        status = check_index(w, index, end.number, end.content, error);
     if (!status)
         status = read_by_index(w, index, end.number, error);
     free(index);

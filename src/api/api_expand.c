@@ -9,6 +9,9 @@
 #include "coder/frequencies.h"
 #include "coder/range_coder.h"
 
+/* A session runs no more streams in one batch: with more slots there is nothing to gain. */
+#define AT_ONCE 256
+
 /* A stream of a block in decoding. */
 struct expander_lane {
     range_decoder decoder;
@@ -17,7 +20,8 @@ struct expander_lane {
 };
 
 static octet_status prepare_session(expander *x, const container_block *b, octet_error *error) {
-    const uint32_t wanted = x->at_once && x->at_once < b->streams ? x->at_once : b->streams;
+    const uint32_t most = x->at_once ? x->at_once : AT_ONCE;
+    const uint32_t wanted = most < b->streams ? most : b->streams;
     if (x->lanes_capacity < b->streams) {
         free(x->lanes);
         x->lanes_capacity = b->streams;

@@ -15,7 +15,7 @@ typedef struct expander {
     octet_model *model;
     int64_t keep, memory; /* memory 0: no limit */
     uint32_t frame;
-    uint32_t at_once; /* streams; 0: all */
+    uint32_t at_once; /* streams at most; 0: 256 */
     session *session; /* of `slots` streams */
     uint32_t slots;
     expander_lane *lanes; /* [lanes_capacity], of one block */

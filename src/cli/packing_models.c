@@ -199,7 +199,7 @@ octet_status packing_samples(passage *p, octet_error *error) {
         status = octet_decode_memory(&wav, &size, &encoded.media, encoded.bytes, "wav", error);
     if (!status) {
         cli_remark(run->cli, "%s: its audio is kept, as WAV, not the file", p->name);
-        status = passage_replace(p, wav, size);
+        passage_replace(p, wav, size);
     }
     octet_encoded_free(&encoded);
     free(codec);
