@@ -109,11 +109,10 @@ void passage_close(passage *p) {
     octet_decoded_free(p->media);
 }
 
-octet_status passage_replace(passage *p, uint8_t *media, size_t size) {
+void passage_replace(passage *p, uint8_t *media, size_t size) {
     p->media = media;
     p->size = (int64_t)size;
     p->at = 0;
-    return OCTET_OK;
 }
 
 static octet_status read_bytes(void *context, void *bytes, size_t n, size_t *got,
