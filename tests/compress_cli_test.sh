@@ -235,6 +235,10 @@ for size in $sizes; do
     [ $? -eq 1 ] && cmp -s back.oct kept.oct && [ ! -e back ] && [ -z "$(ls ./*.tmp.* 2>/dev/null)" ] || clean=1
 done
 verdict "a disk that is full at once or later: source there, output not" $clean
+# shellcheck disable=SC2086
+"$octet" compress $text -c kept 2>err | true
+[ "$(wc -l <err)" -le 1 ]
+verdict "a closed pipe is said once" $?
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     script -qec "'$octet' compress $text -c mixed" /dev/null </dev/null >out
     grep -q 'not written to a terminal' out
