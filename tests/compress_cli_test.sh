@@ -142,13 +142,13 @@ verdict "recover: nothing is damaged" $?
 # --- audio
 # shellcheck disable=SC2086
 {
-works "WAV by its samples" compress $pcm odd.wav -o w.oct
-works "WAV as bytes" compress $pcm --codec raw odd.wav -o raw.oct
+works "WAV by its samples" compress $pcm --plain odd.wav -o w.oct
+works "WAV as bytes" compress $pcm --plain --codec raw odd.wav -o raw.oct
 [ "$(wc -c <w.oct)" -lt 5000 ] && [ "$(wc -c <raw.oct)" -gt 7000 ]
 verdict "samples make it smaller" $?
 works "comes back" decompress $pcm w.oct -o back.wav
 same "as the identical file" back.wav odd.wav
-works "WAV through a pipe" compress $pcm -c odd.wav
+works "WAV through a pipe" compress $pcm --plain -c odd.wav
 same "the same coded bytes" out w.oct
 "$octet" encode odd.wav -o samples.pcm16 >/dev/null 2>err && "$octet" decode samples.pcm16 -o clip.flac >/dev/null 2>err
 fails "FLAC" 0 'coded as it is; --samples' compress $pcm clip.flac
@@ -165,7 +165,7 @@ same "too" x odd.wav
 # --- bundled models: by the file's kind, and by the fingerprint
 mkdir models && cp "$data/text.safetensors" models/text.safetensors && cp "$data/pcm16.safetensors" models/speech.safetensors
 export OCTET_MODELS=$work/models
-works "text finds its model" compress mixed -o m.oct --streams 5 --block 4096
+works "text finds its model" compress --plain mixed -o m.oct --streams 5 --block 4096
 same "as -m would" m.oct "$data/mixed.oct"
 works "WAV finds its model" compress odd.wav -o w2.oct
 works "both find the way back" decompress -c m.oct w2.oct

@@ -2,7 +2,8 @@
  *
  * Content is cut into blocks, a block into streams that are coded for themselves: decoding runs the
  * streams of a block as one batch, byte by byte; coding runs whole windows at once, with the same
- * bits. The format is in FORMAT.md. A file decodes with the model it was made with and no other;
+ * bits. What the model expects is mixed with counts of what the block has shown so far. The format
+ * is in FORMAT.md. A file decodes with the model it was made with and no other;
  * the result is the same on every CPU, with any number of threads.
  *
  * A model whose codec is one of audio codes the samples of a WAV file as it has read samples in
@@ -50,6 +51,8 @@ typedef struct octet_compress_params {
     int64_t memory; /* bytes, see octet_compress_memory; where more are needed: OCTET_ERROR, before
                        they are taken. 0: no limit */
     octet_content content;
+    int plain; /* by the model alone, not mixed with counts of what the block has shown so far: a
+                  little faster, and with less memory */
 } octet_compress_params;
 
 typedef struct octet_compress_report {
@@ -72,7 +75,8 @@ octet_status octet_compress(octet_model *model, const octet_compress_params *par
 int octet_compress_hears(const octet_model *model, const void *head, size_t n, char *why);
 
 typedef struct octet_decompress_params {
-    int streams;         /* decoded at once at most; 0: 256. Fewer need less memory */
+    int streams;         /* decoded at once at most; 0: 256. Fewer need less memory. Of blocks that
+                            are not plain all are */
     int64_t memory;      /* as in octet_compress_params, but for what blocks need, one by one */
     uint64_t first, end; /* the range of content that is wanted; end 0: all from first on. Only its
                             blocks are decoded; if the input can seek, only they are read */
@@ -92,11 +96,11 @@ octet_status octet_decompress(octet_model *model, const octet_decompress_params 
 
 /* Bytes of memory that coding and decoding take with the model, its weights included: known from
  * plans, before any of it is taken. Decoding: `streams` at once, blocks of `block` bytes (0:
- * 2^20). */
+ * 2^20), mixed or plain. */
 octet_status octet_compress_memory(int64_t *bytes, const octet_model *model,
                                    const octet_compress_params *params, octet_error *error);
 octet_status octet_decompress_memory(int64_t *bytes, const octet_model *model, int streams,
-                                     int64_t block, octet_error *error);
+                                     int64_t block, int mixed, octet_error *error);
 
 /* The same between buffers. *out is the caller's, see octet_buffer_free; NULL after a failure. */
 octet_status octet_compress_buffer(uint8_t **out, size_t *out_size, octet_model *model,
@@ -115,6 +119,7 @@ typedef struct octet_compressed_info {
     const char *profile;         /* "f32" */
     char codec[9];               /* of samples, "" if there are none */
     int rate_hz, frame;          /* of samples: rate, bytes of a frame; else 0 and 1 */
+    int mixed;                   /* not plain */
     octet_compress_report sizes; /* without bits */
 } octet_compressed_info;
 
@@ -127,7 +132,7 @@ octet_status octet_compressed_model(char fingerprint[33], const uint8_t header[6
                                     const char *name, octet_error *error);
 
 /* The most streams in a block, and the most bytes of content in one, of those blocks that begin
- * within head[n], a file's first bytes; 0 if none does. */
-void octet_compressed_peek(int *streams, int64_t *block, const uint8_t *head, size_t n);
+ * within head[n], a file's first bytes; 0 if none does. And whether they are mixed. */
+void octet_compressed_peek(int *streams, int64_t *block, int *mixed, const uint8_t *head, size_t n);
 
 #endif

@@ -309,6 +309,7 @@ static octet_status read_file(walk *w, octet_model *m, container_header *h, octe
     w->x.model = m;
     w->x.keep = (int64_t)h->keep;
     w->x.frame = h->frame;
+    w->x.mixed = h->mixed;
     if (!status && w->t.io->seek && (w->first || w->end < UINT64_MAX || w->lost))
         status = read_wanted(w, error);
     else if (!status && w->lost)
@@ -366,6 +367,7 @@ octet_status octet_compressed_describe(octet_compressed_info *out, const octet_i
     memcpy(out->codec, h.codec, sizeof out->codec);
     out->rate_hz = (int)h.rate_hz;
     out->frame = (int)h.frame;
+    out->mixed = h.mixed;
     out->sizes = w.t.report;
     return status;
 }
@@ -379,10 +381,12 @@ octet_status octet_compressed_model(char fingerprint[33], const uint8_t header[6
     return status;
 }
 
-void octet_compressed_peek(int *streams, int64_t *most, const uint8_t *head, size_t n) {
+void octet_compressed_peek(int *streams, int64_t *most, int *mixed, const uint8_t *head, size_t n) {
     size_t at = CONTAINER_HEADER_BYTES;
+    container_header h = {0};
     container_block b = {0};
     *streams = 0;
+    *mixed = n >= at && !container_get_header(&h, head, "", NULL) && h.mixed;
     for (*most = 0; at + CONTAINER_BLOCK_BYTES <= n; at += CONTAINER_BLOCK_BYTES + b.payload) {
         if (container_get_block(&b, head + at, at, "", NULL) || b.kind == CONTAINER_END)
             return;

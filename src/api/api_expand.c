@@ -20,7 +20,7 @@ struct expander_lane {
 };
 
 static octet_status prepare_session(expander *x, const container_block *b, octet_error *error) {
-    const uint32_t most = x->at_once ? x->at_once : AT_ONCE;
+    const uint32_t most = x->mixed ? b->streams : x->at_once ? x->at_once : AT_ONCE;
     const uint32_t wanted = most < b->streams ? most : b->streams;
     if (x->lanes_capacity < b->streams) {
         free(x->lanes);
@@ -38,7 +38,7 @@ static octet_status prepare_session(expander *x, const container_block *b, octet
     if (!x->feeds)
         return error_memory(error, "streams", wanted * (double)sizeof *x->feeds);
     octet_status status =
-        needs_decoding(x->model, wanted, b->content, x->memory, x->t->io->name, error);
+        needs_decoding(x->model, wanted, b->content, x->mixed, x->memory, x->t->io->name, error);
     if (!status)
         status = session_create(&x->session, x->model->model, (int)wanted, x->keep, error);
     x->slots = status ? 0 : wanted;
@@ -68,8 +68,8 @@ static octet_status open_lanes(expander *x, const container_block *b, const uint
     return OCTET_OK;
 }
 
-/* The next byte of a lane. */
-static octet_status decode_byte(expander *x, expander_lane *l, octet_error *error) {
+/* The next byte of lane i; where blocks are mixed that is stream i. */
+static octet_status decode_byte(expander *x, expander_lane *l, size_t i, octet_error *error) {
     const float *logits;
     frequencies f;
     octet_status status = session_logits(x->session, l->stream, &logits, error);
@@ -77,6 +77,10 @@ static octet_status decode_byte(expander *x, expander_lane *l, octet_error *erro
         status = frequencies_set(&f, logits, (int)x->model->model->config.vocabulary, error);
     if (status)
         return status;
+    if (x->mix) {
+        *l->at++ = (uint8_t)context_mix_decode(x->mix, i, &f, &l->decoder);
+        return OCTET_OK;
+    }
     const int byte = frequencies_find(&f, range_decode_target(&l->decoder, FREQUENCY_BITS));
     range_decode_take(&l->decoder, f.below[byte], f.below[byte + 1] - f.below[byte],
                       FREQUENCY_BITS);
@@ -93,7 +97,7 @@ static octet_status decode_lanes(expander *x, expander_lane *lanes, uint32_t n,
             expander_lane *l = &lanes[i];
             if (l->at == l->end)
                 continue;
-            status = decode_byte(x, l, error);
+            status = decode_byte(x, l, i, error);
             if (l->at < l->end)
                 x->feeds[n_feeds++] = (octet_feed){l->stream, l->at - 1, 1, NULL};
         }
@@ -123,9 +127,13 @@ octet_status expander_run(expander *x, const container_block *b, const uint8_t *
     octet_status status = prepare_session(x, b, error);
     if (!status)
         status = open_lanes(x, b, payload, content, error);
+    if (!status && x->mixed)
+        status = context_mix_create(
+            &x->mix, b->content, container_stream_bytes(b->content, b->streams, x->frame), error);
     for (uint32_t i = 0; i < b->streams && !status; i += x->slots)
         status = run_lanes(x, x->lanes + i, b->streams - i < x->slots ? b->streams - i : x->slots,
                            error);
+    context_mix_destroy(&x->mix);
     if (!status && b->kind == CONTAINER_SWAPPED)
         transfer_swap(content, b->content);
     return status;

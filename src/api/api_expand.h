@@ -6,6 +6,7 @@
 #define API_API_EXPAND_H
 
 #include "api/api_transfer.h"
+#include "coder/context_mix.h"
 #include "infer/session_core.h"
 
 typedef struct expander_lane expander_lane;
@@ -15,7 +16,9 @@ typedef struct expander {
     octet_model *model;
     int64_t keep, memory; /* memory 0: no limit */
     uint32_t frame;
-    uint32_t at_once; /* streams at most; 0: 256 */
+    int mixed;
+    uint32_t at_once; /* streams at most; 0: 256; of mixed blocks all are */
+    context_mix *mix; /* of the block, where it is mixed */
     session *session; /* of `slots` streams */
     uint32_t slots;
     expander_lane *lanes; /* [lanes_capacity], of one block */

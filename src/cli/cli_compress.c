@@ -52,15 +52,15 @@ static void tell_done(const passage *p, const octet_compress_report *r) {
 static void tell_memory(const passage *p) {
     const packing *run = p->run;
     int64_t bytes = 0, block = 0;
-    int streams = 0;
+    int streams = 0, mixed = 0;
     if (!run->cli->verbose || !p->model)
         return;
     if (run->decompress)
-        octet_compressed_peek(&streams, &block, (uint8_t *)p->head, p->head_n);
+        octet_compressed_peek(&streams, &block, &mixed, (uint8_t *)p->head, p->head_n);
     const int most = run->decoding.streams ? run->decoding.streams : 256;
-    streams = most < streams ? most : streams;
+    streams = !mixed && most < streams ? most : streams;
     if (run->decompress && streams &&
-        !octet_decompress_memory(&bytes, p->model, streams, block, NULL))
+        !octet_decompress_memory(&bytes, p->model, streams, block, mixed, NULL))
         cli_detail(run->cli, "%s: %d streams at once, %.1f MB of memory", p->name, streams,
                    (double)bytes / 1e6);
     if (!run->decompress && !octet_compress_memory(&bytes, p->model, &run->coding, NULL))
@@ -109,11 +109,8 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        if (octet_decompress_memory(&memory, p->model,
-                                    r->streams < 1     ? 1
-                                    : r->streams < 256 ? r->streams
-                                                       : 256,
-                                    0, NULL))
+        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        if (octet_decompress_memory(&memory, p->model, most ? most : 1, 0, info->mixed, NULL))
             memory = -1;
     }
     return json_pack(
@@ -286,6 +283,11 @@ static int parse(packing *run, int *argc, char **argv) {
          .max = 1 << 26,
          .argument = "BYTES",
          .help = "content of a block (default: 1 MiB)"},
+        {.name = "plain",
+         .kind = OPTION_FLAG,
+         .value = &run->coding.plain,
+         .help = "by the model alone, without counts of what the block has shown so far: a\nlittle "
+                 "faster, larger"},
         {.name = "codec",
          .kind = OPTION_WORD,
          .value = &run->codec,

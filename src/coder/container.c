@@ -38,6 +38,8 @@ size_t container_stream_bytes(uint64_t content, uint32_t streams, uint32_t frame
     return (each + frame - 1) / frame * frame;
 }
 
+#define CONTAINER_MIXED 1 /* the flag */
+
 /* --- header: magic, version u16, flags u16, profile u32, fingerprint, keep u64, frame u32 (0: 1),
  * rate u32, codec [8], hash */
 
@@ -47,7 +49,7 @@ void container_put_header(uint8_t out[CONTAINER_HEADER_BYTES], const container_h
     memcpy(at, MAGIC, sizeof MAGIC);
     at += sizeof MAGIC;
     put(&at, CONTAINER_VERSION, 2);
-    put(&at, 0, 2);
+    put(&at, h->mixed ? CONTAINER_MIXED : 0, 2);
     put(&at, h->profile, 4);
     memcpy(at, h->fingerprint, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
@@ -82,11 +84,12 @@ octet_status container_get_header(container_header *h, const uint8_t in[CONTAINE
         return error_set(error, OCTET_CORRUPT,
                          "%s: the header's checksum is %016" PRIx64 ", it says %016" PRIx64, name,
                          is, hash);
-    if (version != CONTAINER_VERSION || flags)
+    if (version != CONTAINER_VERSION || flags & ~(uint64_t)CONTAINER_MIXED)
         return error_set(error, OCTET_CORRUPT,
                          "%s: format version %" PRIu64 " with flags %" PRIx64
-                         " is not known, %d without flags is",
-                         name, version, flags, CONTAINER_VERSION);
+                         " is not known, %d with flags %x is",
+                         name, version, flags, CONTAINER_VERSION, CONTAINER_MIXED);
+    h->mixed = flags != 0;
     h->profile = (uint32_t)get(&at, 4);
     memcpy(h->fingerprint, at, sizeof h->fingerprint);
     at += sizeof h->fingerprint;

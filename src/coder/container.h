@@ -28,6 +28,7 @@ typedef enum container_profile { CONTAINER_F32 = 1 } container_profile;
 typedef struct container_header {
     uint8_t fingerprint[16]; /* of the model */
     uint32_t profile;
+    int mixed;        /* coded by context_mix.h */
     uint64_t keep;    /* of the sessions that read the streams */
     uint32_t frame;   /* streams begin at multiples of this; 1 where no frames are known */
     uint32_t rate_hz; /* of samples; 0: there are none */
