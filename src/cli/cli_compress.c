@@ -110,7 +110,9 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
         const int most = r->streams < 256 || info->mixed ? r->streams : 256;
-        if (octet_decompress_memory(&memory, p->model, most ? most : 1, 0, info->mixed, NULL))
+        if (octet_decompress_memory(&memory, p->model, most ? most : 1,
+                                    r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
+                                    NULL))
             memory = -1;
     }
     return json_pack(
