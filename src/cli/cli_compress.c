@@ -196,6 +196,8 @@ static int run_file(packing *run, const char *name) {
         status = error.code = OCTET_ERROR;
         snprintf(error.text, sizeof error.text, "%.300s: %s", path, strerror(file.error));
     }
+    if (to_file && !status && file.temporary && strcmp(name, "-") != 0)
+        (void)!fchmod(file.fd, 0600); /* until it has the source's mode */
     p.out = to_file ? &file : path ? &run->cli->out : NULL;
     if (!status)
         status = run->list ? list_file(&p, &error) : pass(&p, &error);
