@@ -103,7 +103,7 @@ for set in $sets; do
     cell=$out/cells/$set.probabilities
     if [ ! -s "$cell" ]; then
         head -c $checked in >head
-        "$octet" compress -q -m text --codec raw --streams 1 -c head >head.oct &&
+        "$octet" compress -q --plain -m text --codec raw --streams 1 -c head >head.oct &&
             bits=$("$octet" score -q -m text --json head | sed -nE 's/.*"bits": ([0-9.]+), "bpb".*"device".*/\1/p') &&
             "$octet" compress -l --json head.oct | sed -nE "s/.*\"payload\": ([0-9]+),.*\"stored\": ([0-9]+).*/$bits \1 \2/p" \
                 >"$cell"

@@ -66,7 +66,8 @@ typedef struct packed {
 
 static packed pack(const machine *m, const uint8_t *data, size_t n, int streams, int64_t bytes) {
     packed made;
-    const octet_compress_params how = {.streams = streams, .block = bytes, .keep = -1};
+    const octet_compress_params how = {
+        .streams = streams, .block = bytes, .keep = -1, .plain = streams % 2};
     support_ok(octet_compress_buffer(&made.data, &made.size, m->model, &how, data, n, &error),
                &error);
     return made;
@@ -295,7 +296,8 @@ static wav make_wav(unsigned bits, unsigned channels, size_t bytes, uint32_t sta
 }
 
 static void check_wav(const machine *m, const wav *w, uint64_t samples, int64_t bytes) {
-    const octet_compress_params how = {.streams = 3, .block = bytes, .keep = -1};
+    const octet_compress_params how = {
+        .streams = 3, .block = bytes, .keep = -1, .plain = bytes % 3 == 1};
     packed p;
     uint8_t *back;
     size_t size;

@@ -109,11 +109,10 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        if (octet_decompress_memory(&memory, p->model,
-                                    r->streams < 1     ? 1
-                                    : r->streams < 256 ? r->streams
-                                                       : 256,
-                                    0, info->mixed, NULL))
+        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        if (octet_decompress_memory(&memory, p->model, most ? most : 1,
+                                    r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
+                                    NULL))
             memory = -1;
     }
     return json_pack(
@@ -197,6 +196,8 @@ static int run_file(packing *run, const char *name) {
         status = error.code = OCTET_ERROR;
         snprintf(error.text, sizeof error.text, "%.300s: %s", path, strerror(file.error));
     }
+    if (to_file && !status && file.temporary && strcmp(name, "-") != 0)
+        (void)!fchmod(file.fd, 0600); /* until it has the source's mode */
     p.out = to_file ? &file : path ? &run->cli->out : NULL;
     if (!status)
         status = run->list ? list_file(&p, &error) : pass(&p, &error);

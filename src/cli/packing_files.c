@@ -147,8 +147,8 @@ static octet_status write_bytes(void *context, const void *bytes, size_t n, octe
     output_write(p->out, bytes, n);
     if (!p->out->error)
         return OCTET_OK;
-    if (p->out->error == EINTR)
-        return error->code = OCTET_STOPPED;
+    if (p->out->error == EINTR || p->out == &p->run->cli->out)
+        return error->code = OCTET_STOPPED; /* what befell standard output, cli_finish says */
     return fail(error, p->out->name, p->out->error);
 }
 

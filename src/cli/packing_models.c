@@ -195,6 +195,7 @@ octet_status packing_samples(passage *p, octet_error *error) {
                  "%.200s: its samples, %s in %s, cannot be kept as %s, which the model reads",
                  p->name, encoded.media.samples, encoded.media.container, codec);
     }
+    encoded.media.lossless = 0; /* WAV of the codec's samples, not of the source's */
     if (!status)
         status = octet_decode_memory(&wav, &size, &encoded.media, encoded.bytes, "wav", error);
     if (!status) {
