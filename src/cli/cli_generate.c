@@ -30,7 +30,9 @@ typedef struct sample {
     uint8_t next;
     uint8_t *bytes; /* all so far, when the result is written at the end */
     size_t n, capacity;
-    int ended; /* by the model */
+    int ended; /* by the model, or with --utf8 because no character fits */
+    octet_utf8 utf8;
+    uint8_t allowed[OCTET_SYMBOLS];
 } sample;
 
 typedef struct generate_run {
@@ -41,7 +43,8 @@ typedef struct generate_run {
     sample *samples;
     octet_feed *feeds;
     int n_samples, n_feeds, streaming; /* samples that go on have a feed */
-    int64_t limit;                     /* bytes; -1: without end */
+    int utf8;
+    int64_t limit; /* bytes; -1: without end */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -183,15 +186,43 @@ static octet_status feed_prompt(generate_run *run, const octet_bytes *prompt, oc
     return status;
 }
 
+/* Every sample goes on in UTF-8 from where the prompt ends. */
+static void begin_utf8(generate_run *run, const octet_bytes *prompt) {
+    octet_utf8 state = {0};
+    int said = 0;
+    for (size_t i = 0; i < prompt->size; i++)
+        if (!octet_utf8_push(&state, prompt->data[i]) && !said++)
+            cli_remark(run->cli, "the prompt is not UTF-8 at byte %zu; what follows it will be", i);
+    if (run->limit >= 0 && state.left > run->limit)
+        cli_remark(run->cli, "the prompt's last character lacks %d bytes, more than %lld",
+                   state.left, (long long)run->limit);
+    for (int i = 0; i < run->n_samples; i++) {
+        run->samples[i].utf8 = state;
+        run->samples[i].sampling.allowed = run->samples[i].allowed;
+    }
+}
+
+/* One byte of a sample, of which `left` are to come; OCTET_END: there is none. */
+static octet_status draw_byte(const generate_run *run, sample *s, int64_t left,
+                              octet_error *error) {
+    if (run->utf8 && !octet_utf8_allow(&s->utf8, left, s->allowed))
+        return OCTET_END;
+    octet_status status =
+        octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
+    if (!status && run->utf8)
+        (void)octet_utf8_push(&s->utf8, s->next);
+    return status;
+}
+
 /* The next byte of every sample that goes on. */
-static octet_status draw(generate_run *run, octet_error *error) {
+static octet_status draw(generate_run *run, int64_t left, octet_error *error) {
     octet_status status = OCTET_OK;
     run->n_feeds = 0;
     for (int i = 0; i < run->n_samples && !status; i++) {
         sample *s = &run->samples[i];
         if (s->ended)
             continue;
-        status = octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
+        status = draw_byte(run, s, left, error);
         s->ended = status == OCTET_END;
         if (s->ended) {
             status = OCTET_OK;
@@ -212,7 +243,7 @@ static octet_status generate(generate_run *run, octet_error *error) {
     progress *p = &run->cli->progress;
     octet_status status = OCTET_OK;
     for (int64_t i = 0; i != run->limit && !status && !*run->stop && !run->out->error; i++) {
-        status = draw(run, error);
+        status = draw(run, run->limit < 0 ? -1 : run->limit - i, error);
         if (!status && !run->n_feeds)
             break;
         if (!status && i + 1 != run->limit)
@@ -229,6 +260,7 @@ static octet_status generate(generate_run *run, octet_error *error) {
 typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
     int64_t n, top_k, seed, samples, keep;
+    int utf8;
     double temperature, top_p, min_p;
 } generate_options;
 
@@ -264,10 +296,13 @@ static int run_generate(cli *c, const generate_options *o, const octet_bytes *pr
     octet_model *model;
     octet_error error = {0};
     run.streaming = o->samples == 1 && !c->json;
+    run.utf8 = o->utf8;
     run.stop = signals_defer();
     octet_status status = cli_open(c, o->model, &runtime, &model, &error);
     if (!status)
         status = prepare(&run, model, o, &error);
+    if (!status && run.utf8)
+        begin_utf8(&run, prompt);
     if (!status)
         status = feed_prompt(&run, prompt, &error);
     if (!status)
@@ -351,6 +386,10 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .max = 1,
          .argument = "P",
          .help = "bytes at least P times as likely as the most likely (default: 0)"},
+        {.name = "utf8",
+         .kind = OPTION_FLAG,
+         .value = &o->utf8,
+         .help = "only bytes that make UTF-8 of what follows the prompt, to its last character"},
         {.name = "seed",
          .kind = OPTION_INTEGER,
          .value = &o->seed,

@@ -23,15 +23,19 @@ static octet_status check(const octet_sampling *p, octet_error *error) {
     return OCTET_OK;
 }
 
-/* The most likely symbol, -1 when there is none: a NaN, an infinity, or nothing but -inf. */
+static int all_below_infinity(const float *logits, int n) {
+    for (int i = 0; i < n; i++)
+        if (!(logits[i] < INFINITY)) /* NaN too */
+            return 0;
+    return 1;
+}
+
+/* The most likely symbol, -1 when there is nothing but -inf. */
 static int most_likely(const float *logits, int n) {
     int best = 0;
-    for (int i = 0; i < n; i++) {
-        if (isnan(logits[i]) || logits[i] == INFINITY)
-            return -1;
+    for (int i = 0; i < n; i++)
         if (logits[i] > logits[best])
             best = i;
-    }
     return logits[best] == -INFINITY ? -1 : best;
 }
 
@@ -126,9 +130,16 @@ octet_status sampler_draw(int *symbol, const float *logits, int n, const octet_s
     octet_status status = check(sampling, error);
     if (status)
         return status;
+    if (!all_below_infinity(logits, n))
+        return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
+    float allowed[SAMPLER_SYMBOLS];
+    for (int i = 0; i < n && sampling->allowed; i++)
+        allowed[i] = sampling->allowed[i] ? logits[i] : -INFINITY;
+    logits = sampling->allowed ? allowed : logits;
     int best = most_likely(logits, n);
     if (best < 0)
-        return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
+        return error_set(error, OCTET_ERROR, "no %sbyte has a probability above 0",
+                         sampling->allowed ? "allowed " : "");
     *symbol = best;
     if (sampling->temperature == 0)
         return OCTET_OK;
