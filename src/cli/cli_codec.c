@@ -61,6 +61,9 @@ const char *cli_plural(int64_t n) {
 void cli_remark_losses(cli *c, const char *path, const octet_losses *l, int64_t samples) {
     if (l->rate_from != l->rate_to)
         cli_remark(c, "%s: resampled from %d to %d Hz", path, l->rate_from, l->rate_to);
+    if (l->transparent)
+        cli_remark(c, "%s: %lld pixel%s made opaque", path, (long long)l->transparent,
+                   cli_plural(l->transparent));
     if (l->channels_from > l->channels_to)
         cli_remark(c, "%s: %d channels averaged", path, l->channels_from);
     if (l->channels_from < l->channels_to)

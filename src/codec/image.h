@@ -44,14 +44,27 @@ int image_is(const uint8_t *data, size_t size);
 octet_status image_sniff(image_format *out, const uint8_t *data, size_t size, const char *name,
                          octet_error *error);
 
-/* *pixels, malloc'd, receives width * height * channels bytes. OCTET_CORRUPT: libpng refuses it. */
-octet_status image_png_read(uint8_t **pixels, image_losses *losses, const image_source *s,
-                            octet_error *error);
+/* Its parts for PNG: the signature, and IHDR with a walk over all chunks. */
+int image_png_is(const uint8_t *data, size_t size);
+octet_status image_png_sniff(image_format *out, const uint8_t *data, size_t size, const char *name,
+                             octet_error *error);
+
+/* OCTET_CORRUPT: a side that is not between 1 and OCTET_IMAGE_SIDE, or too many bytes in all. */
+octet_status image_limits(const char *name, uint64_t width, uint64_t height, uint64_t channels,
+                          octet_error *error);
+
+/* Takes the next row, of width * channels bytes. */
+typedef octet_status image_sink(void *context, const uint8_t *row, octet_error *error);
+
+/* Decodes PNG in this process, row by row. OCTET_CORRUPT: libpng refuses it or sees another size.
+ */
+octet_status image_png_read(const image_source *s, image_sink *sink, void *context,
+                            image_losses *losses, octet_error *error);
 
 /* The same in a process of its own; *guard says what holds it. Also OCTET_CORRUPT where it dies,
  * takes too long or answers nonsense. */
-octet_status image_png_read_guarded(uint8_t **pixels, image_losses *losses, const image_source *s,
-                                    octet_guard *guard, octet_error *error);
+octet_status image_png_read_guarded(const image_source *s, image_sink *sink, void *context,
+                                    image_losses *losses, octet_guard *guard, octet_error *error);
 
 /* A file from pixels, malloc'd. */
 octet_status image_pnm_write(uint8_t **out, size_t *out_size, const uint8_t *pixels, int32_t width,

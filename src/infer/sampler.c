@@ -39,6 +39,13 @@ static int most_likely(const float *logits, int n) {
     return logits[best] == -INFINITY ? -1 : best;
 }
 
+/* out[n]: logits, -inf where a symbol is not allowed. */
+static const float *mask(float *out, const float *logits, int n, const uint8_t *allowed) {
+    for (int i = 0; i < n; i++)
+        out[i] = allowed[i] ? logits[i] : -INFINITY;
+    return out;
+}
+
 /* --- a heap of keys, the largest on top */
 
 static uint64_t key_of(float weight, int symbol) {
@@ -132,10 +139,9 @@ octet_status sampler_draw(int *symbol, const float *logits, int n, const octet_s
         return status;
     if (!all_below_infinity(logits, n))
         return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
-    float allowed[SAMPLER_SYMBOLS];
-    for (int i = 0; i < n && sampling->allowed; i++)
-        allowed[i] = sampling->allowed[i] ? logits[i] : -INFINITY;
-    logits = sampling->allowed ? allowed : logits;
+    float allowed[SAMPLER_SYMBOLS] = {0};
+    if (sampling->allowed)
+        logits = mask(allowed, logits, n, sampling->allowed);
     int best = most_likely(logits, n);
     if (best < 0)
         return error_set(error, OCTET_ERROR, "no %sbyte has a probability above 0",
