@@ -1,6 +1,5 @@
 /* cli_decode.c: octet decode: bytes of a model back to media. */
 #include <string.h>
-#include <strings.h>
 
 #include "cli/cli_codec.h"
 #include "cli/options.h"
@@ -23,27 +22,12 @@ typedef struct decode_options {
     int raw;
 } decode_options;
 
-/* The format that a file name's suffix stands for; NULL: none that we know. */
-static const char *suffix_format(const char *path) {
-    static const struct {
-        const char *suffix, *format;
-    } known[] = {{".wav", "wav"}, {".wave", "wav"}, {".aiff", "aiff"}, {".aif", "aiff"},
-                 {".au", "au"},   {".snd", "au"},   {".flac", "flac"}, {".ogg", "ogg"},
-                 {".oga", "ogg"}, {".pcm", "pcm"},  {".mp3", "mp3"},   {".opus", "opus"},
-                 {".png", "png"}, {".ppm", "ppm"},  {".pgm", "pgm"},   {".pnm", "pnm"}};
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
-        if (!strcasecmp(dot, known[i].suffix))
-            return known[i].format;
-    return NULL;
-}
-
 /* The format that was asked for; NULL: the source's. */
 static const char *wanted_format(const octet_media *m, const decode_options *o) {
     int to_stdout = !strcmp(o->out, "-");
     if (o->to || !(m->rate_hz || m->width))
         return o->to;
-    return !to_stdout ? suffix_format(o->out) : m->rate_hz ? "wav" : NULL;
+    return !to_stdout ? cli_suffix_format(o->out) : m->rate_hz ? "wav" : NULL;
 }
 
 /* What the bytes are, by the header or by the options, and where they begin. */

@@ -9,16 +9,20 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/cli_codec.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/utf8.h"
 
 #define PROMPT_PIECE (1 << 16) /* bytes fed between looks at the signals */
+#define NOT_GIVEN -2           /* -n */
 
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
     "Continues the prompt, byte by byte, on standard output. The prompt is not repeated. On a\n"
-    "terminal control bytes are shown as \\xNN.",
+    "terminal control bytes are shown as \\xNN. A model of images writes an image with -o "
+    "FILE.png\n"
+    "(or .ppm, .pgm): what the prompt begins, to its last pixel.",
     "  octet generate --prompt \"It was a dark night, and\" -n 400\n"
     "  octet generate -m run/demo --prompt-file start.bin -n 65536 --seed 1 -o more.bin\n"
     "  octet generate --prompt \"Once\" --samples 4 --temperature 0.8 --json",
@@ -44,7 +48,9 @@ typedef struct generate_run {
     octet_feed *feeds;
     int n_samples, n_feeds, streaming; /* samples that go on have a feed */
     int utf8;
-    int64_t limit; /* bytes; -1: without end */
+    const char *image;         /* the format, where the result is one */
+    octet_encode_params codec; /* the model's */
+    int64_t limit;             /* bytes; -1: without end */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -90,6 +96,12 @@ static void stream_end(generate_run *run) {
 }
 
 /* --- writing at the end --- */
+
+static octet_status fail_memory(octet_error *error) {
+    error->code = OCTET_NO_MEMORY;
+    snprintf(error->text, sizeof error->text, "no memory");
+    return OCTET_NO_MEMORY;
+}
 
 static char *make_hex(const uint8_t *bytes, size_t n) {
     static const char digits[] = "0123456789abcdef";
@@ -138,13 +150,30 @@ static void write_samples(generate_run *run) {
     }
 }
 
-/* --- generating --- */
-
-static octet_status fail_memory(octet_error *error) {
-    error->code = OCTET_NO_MEMORY;
-    snprintf(error->text, sizeof error->text, "no memory");
-    return OCTET_NO_MEMORY;
+/* The prompt and what follows it, which together are an image. */
+static octet_status write_image(generate_run *run, const octet_bytes *prompt, octet_error *error) {
+    const sample *s = &run->samples[0];
+    size_t size = prompt->size + s->n, file_size;
+    uint8_t *bytes = malloc(size + 1), *file;
+    octet_media m;
+    if (!bytes)
+        return fail_memory(error);
+    if (prompt->size)
+        memcpy(bytes, prompt->data, prompt->size);
+    if (s->n)
+        memcpy(bytes + prompt->size, s->bytes, s->n);
+    octet_status status = octet_media_describe_as(&m, &run->codec, size, error);
+    if (!status)
+        status = octet_decode_memory(&file, &file_size, &m, bytes, run->image, error);
+    if (!status) {
+        output_write(run->out, file, file_size);
+        octet_decoded_free(file);
+    }
+    free(bytes);
+    return status;
 }
+
+/* --- generating --- */
 
 static octet_status keep_byte(sample *s, octet_error *error) {
     if (s->n == s->capacity) {
@@ -283,22 +312,43 @@ static octet_status prepare(generate_run *run, octet_model *model, const generat
     return octet_session_create(&run->session, model, &params, error);
 }
 
-static void write_result(generate_run *run, size_t prompt_bytes) {
+static octet_status write_result(generate_run *run, const octet_bytes *prompt, octet_error *error) {
+    if (run->image)
+        return write_image(run, prompt, error);
     if (run->cli->json)
-        write_json(run, prompt_bytes);
+        write_json(run, prompt->size);
     else
         write_samples(run);
+    return OCTET_OK;
+}
+
+/* How much, and whether it becomes an image. */
+static octet_status plan(generate_run *run, const octet_model *model, const generate_options *o,
+                         size_t prompt_bytes, octet_error *error) {
+    const octet_encode_params *p = &run->codec;
+    octet_model_codec(&run->codec, model);
+    int64_t whole = (int64_t)p->width * p->height * p->channels, begun = (int64_t)prompt_bytes;
+    run->limit = o->n != NOT_GIVEN ? o->n : whole ? (whole > begun ? whole - begun : 0) : 512;
+    run->image = whole && o->out ? cli_suffix_format(o->out) : NULL;
+    run->streaming = run->n_samples == 1 && !run->cli->json && !run->image;
+    if (!run->image || (run->limit >= 0 && run->n_samples == 1 && !run->cli->json))
+        return OCTET_OK;
+    error->code = OCTET_ERROR;
+    snprintf(error->text, sizeof error->text,
+             "%s: an image goes with none of -n -1, --samples and --json", o->out);
+    return OCTET_ERROR;
 }
 
 static int run_generate(cli *c, const generate_options *o, const octet_bytes *prompt, output *out) {
-    generate_run run = {.cli = c, .out = out, .limit = o->n, .n_samples = (int)o->samples};
+    generate_run run = {.cli = c, .out = out, .n_samples = (int)o->samples};
     octet_runtime *runtime;
     octet_model *model;
     octet_error error = {0};
-    run.streaming = o->samples == 1 && !c->json;
     run.utf8 = o->utf8;
     run.stop = signals_defer();
     octet_status status = cli_open(c, o->model, &runtime, &model, &error);
+    if (!status)
+        status = plan(&run, model, o, prompt->size, &error);
     if (!status)
         status = prepare(&run, model, o, &error);
     if (!status && run.utf8)
@@ -310,7 +360,7 @@ static int run_generate(cli *c, const generate_options *o, const octet_bytes *pr
     if (run.streaming)
         stream_end(&run);
     else if (!status && !*run.stop)
-        write_result(&run, prompt->size);
+        status = write_result(&run, prompt, &error);
     octet_session_destroy(&run.session);
     for (int i = 0; i < run.n_samples && run.samples; i++)
         free(run.samples[i].bytes);
@@ -357,7 +407,7 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .min = -1,
          .max = OPTION_NO_LIMIT,
          .argument = "BYTES",
-         .help = "how many (default: 512; -1: until interrupted)"},
+         .help = "how many (default: 512, or the rest of an image; -1: until interrupted)"},
         {.name = "temperature",
          .kind = OPTION_REAL,
          .value = &o->temperature,
@@ -426,14 +476,14 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
 static const char *check(const cli *c, const generate_options *o) {
     if (o->prompt && o->prompt_file)
         return "--prompt and --prompt-file exclude each other";
-    if (o->n < 0 && (o->samples > 1 || c->json))
+    if (o->n == -1 && (o->samples > 1 || c->json))
         return "-n -1 (without end) goes with neither --samples nor --json";
     return NULL;
 }
 
 int cli_generate(cli *c, int argc, char **argv) {
     generate_options o = {
-        .n = 512, .seed = -1, .samples = 1, .keep = -1, .temperature = 1, .top_p = 1};
+        .n = NOT_GIVEN, .seed = -1, .samples = 1, .keep = -1, .temperature = 1, .top_p = 1};
     octet_bytes prompt = {0};
     octet_error error = {0};
     output file;
@@ -461,7 +511,7 @@ int cli_generate(cli *c, int argc, char **argv) {
     else
         code = run_generate(c, &o, o.prompt_file ? &prompt : &text, to_file ? &file : &c->out);
     if (to_file && file.fd >= 0) {
-        output_close(&file, code == 0 || (o.n < 0 && code >= 128));
+        output_close(&file, code == 0 || (o.n == -1 && code >= 128));
         code = cli_finish(c, &file, code);
     }
     if (o.prompt_file)

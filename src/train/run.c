@@ -184,9 +184,17 @@ static octet_status load_file(void *context, file_bytes *out, const char *path,
 
 static octet_status open_data(run *r, octet_error *error) {
     char text[256] = "";
-    const data_source source = {
-        r->p->data, (size_t)r->p->n_data, r->p->valid, (size_t)r->p->n_valid, load_file, r};
-    octet_status status = data_open(&r->data, &source, r->config.context, r->seed, error);
+    const config *c = &r->config;
+    const int aligned = c->codec == CODEC_IMAGE || c->codec == CODEC_RECORDS;
+    const data_source source = {.paths = r->p->data,
+                                .n_paths = (size_t)r->p->n_data,
+                                .valid = r->p->valid,
+                                .n_valid = (size_t)r->p->n_valid,
+                                .load = load_file,
+                                .context = r,
+                                .align = aligned ? config_unit_bytes(c, 0) : 1,
+                                .whole_files = config_whole_files(c)};
+    octet_status status = data_open(&r->data, &source, c->context, r->seed, error);
     if (status)
         return status;
     r->loader->sum_up(r->loader->context, text);
