@@ -340,6 +340,7 @@ run generate -m seen --seed 1 --prompt-file half -o c.ppm
 "$octet" encode c.ppm --block 2 --raw | head -c 192 | cmp -s - half && [ "$(wc -c <c.ppm)" -eq "$(wc -c <p.ppm)" ]
 verdict "half an image is completed" $?
 fails "no whole image" 3 '16 x 8 pixels of 3 channels are 384 bytes, not 200' generate -m seen -n 200 -o new.png
+fails "colours as grey" 1 "new.pgm: the model's images have 3 channels: .ppm" generate -m seen -o new.pgm
 fails "several images" 1 'new.png: an image goes with none of' generate -m seen --samples 2 -o new.png
 cp p.pgm pictures/11.pgm
 works "grey among colours" 'best ' train pictures -c image.json -o seen2

@@ -9,9 +9,8 @@ static const option_usage usage = {
     "IN [-o OUT] [--codec NAME] [--rate HZ] [--channels N] [--block N] [--raw]",
     "Turns audio (WAV, AIFF, AU, FLAC, Ogg Vorbis, Opus, MP3) into bytes: pcm16, pcm8 or mulaw8,\n"
     "channels interleaved; and images (PNG, PNM) into their pixels. With --codec raw or text, any\n"
-    "file is its bytes, with --codec records filled up to whole patches. A header of 64 bytes "
-    "says\n"
-    "what they are. What is lost is said. IN \"-\" is standard input.",
+    "file is its bytes, with --codec records filled up to whole patches. A header of 64 bytes\n"
+    "says what they are. What is lost is said. IN \"-\" is standard input.",
     "  octet encode clip.flac -o clip.pcm16\n"
     "  octet encode song.mp3 --codec mulaw8 --rate 16000 --channels 1 -o song.mulaw8\n"
     "  octet encode photo.png --block 8 -o photo.image\n"

@@ -20,9 +20,8 @@
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
     "Continues the prompt, byte by byte, on standard output. The prompt is not repeated. On a\n"
-    "terminal control bytes are shown as \\xNN. A model of images writes an image with -o "
-    "FILE.png\n"
-    "(or .ppm, .pgm): what the prompt begins, to its last pixel.",
+    "terminal control bytes are shown as \\xNN. With -o FILE.png (.ppm, .pgm) a model of images\n"
+    "writes an image: the prompt, and what follows it to the last pixel.",
     "  octet generate --prompt \"It was a dark night, and\" -n 400\n"
     "  octet generate -m run/demo --prompt-file start.bin -n 65536 --seed 1 -o more.bin\n"
     "  octet generate --prompt \"Once\" --samples 4 --temperature 0.8 --json",
@@ -322,6 +321,16 @@ static octet_status write_result(generate_run *run, const octet_bytes *prompt, o
     return OCTET_OK;
 }
 
+/* The format of images that a file's name stands for; NULL: none. */
+static const char *image_format(const char *path) {
+    static const char *const formats[] = {"png", "pnm", "ppm", "pgm"};
+    const char *format = cli_suffix_format(path);
+    for (size_t i = 0; format && i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(format, formats[i]))
+            return formats[i];
+    return NULL;
+}
+
 /* How much, and whether it becomes an image. */
 static octet_status plan(generate_run *run, const octet_model *model, const generate_options *o,
                          size_t prompt_bytes, octet_error *error) {
@@ -329,13 +338,18 @@ static octet_status plan(generate_run *run, const octet_model *model, const gene
     octet_model_codec(&run->codec, model);
     int64_t whole = (int64_t)p->width * p->height * p->channels, begun = (int64_t)prompt_bytes;
     run->limit = o->n != NOT_GIVEN ? o->n : whole ? (whole > begun ? whole - begun : 0) : 512;
-    run->image = whole && o->out ? cli_suffix_format(o->out) : NULL;
+    run->image = whole && o->out ? image_format(o->out) : NULL;
     run->streaming = run->n_samples == 1 && !run->cli->json && !run->image;
-    if (!run->image || (run->limit >= 0 && run->n_samples == 1 && !run->cli->json))
+    const char *colours = p->channels == 1 ? "ppm" : "pgm", *wrong = NULL;
+    if (run->image && (run->limit < 0 || run->n_samples > 1 || run->cli->json))
+        wrong = "an image goes with none of -n -1, --samples and --json";
+    else if (run->image && !strcmp(run->image, colours))
+        wrong = p->channels == 1 ? "the model's images are grey: .pgm"
+                                 : "the model's images have 3 channels: .ppm";
+    if (!wrong)
         return OCTET_OK;
     error->code = OCTET_ERROR;
-    snprintf(error->text, sizeof error->text,
-             "%s: an image goes with none of -n -1, --samples and --json", o->out);
+    snprintf(error->text, sizeof error->text, "%s: %s", o->out, wrong);
     return OCTET_ERROR;
 }
 
