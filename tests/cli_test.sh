@@ -364,6 +364,21 @@ generate="generate -m run --seed 5"
     run $generate -n 40 -o /dev/stdout
     cmp -s out forty
     verdict "-o /dev/stdout" $?
+    run $generate -n 300 --utf8 --temperature 2
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 300 ] && iconv -f UTF-8 -t UTF-8 out >/dev/null
+    verdict "--utf8 is UTF-8" $?
+    printf 'a\342\202' >begun
+    run $generate -n 31 --utf8 --temperature 2 --prompt-file begun
+    [ "$rc" -eq 0 ] && cat begun out | iconv -f UTF-8 -t UTF-8 >/dev/null && [ ! -s err ]
+    verdict "--utf8 ends the character that the prompt begins" $?
+    printf 'a\360' >begun
+    run $generate -n 2 --utf8 --prompt-file begun
+    [ "$rc" -eq 0 ] && [ ! -s out ] && grep -q "last character lacks 3 bytes, more than 2" err
+    verdict "--utf8 writes no part of a character" $?
+    printf 'a\377b' >begun
+    run $generate -n 9 --utf8 --prompt-file begun --samples 2
+    [ "$rc" -eq 0 ] && iconv -f UTF-8 -t UTF-8 out >/dev/null && grep -q "not UTF-8 at byte 1;" err
+    verdict "--utf8 says that the prompt is none" $?
     fails "-o in a missing directory" 1 'nowhere/file: No such file' $generate -o nowhere/file
     fails "-o on a directory" 1 'void: Is a directory' $generate -o void
     fails "-o /dev/full" 1 '/dev/full: No space left' $generate -o /dev/full

@@ -70,8 +70,8 @@ for command in encode decode; do
     fails "$command: --channels above" 1 'channels: "9" is not' $command a --channels 9
 done
 works "encode --codec list" '^mulaw8 +8-bit mu-law' encode --codec list
-[ "$(wc -l <out)" -eq 5 ]
-verdict "five codecs" $?
+[ "$(wc -l <out)" -eq 7 ]
+verdict "seven codecs" $?
 
 # --- there and back ------------------------------------------------------------------------------
 awk 'BEGIN { srand(5); for (i = 0; i < 8000; i++) printf "%c%c", 97 + int(26 * rand()), 97 + int(26 * rand()) }' >samples
@@ -166,6 +166,75 @@ run decode zeros $raw -o long.wav
 fails "too long" 1 'long.wav: longer than the limit of 1 s' encode long.wav --max-seconds 1 -o new
 works "long enough" 'lossless' encode long.wav --max-seconds 2 -o c
 
+# --- images --------------------------------------------------------------------------------------
+awk 'BEGIN { srand(3); printf "P6\n16 8\n255\n"; for (i = 0; i < 384; i++) printf "%c", 1 + int(127 * rand()) }' >p.ppm
+awk 'BEGIN { printf "P5\n16 8\n255\n"; for (i = 0; i < 128; i++) printf "%c", 1 + i % 100 }' >p.pgm
+works "encode an image by its signature" '^image, 16 x 8 pixels, 3 channels, 384 bytes, lossless  b$' encode p.ppm -o b
+[ ! -s err ]
+verdict "without a word" $?
+run decode b -o c
+same "an image comes back" c p.ppm
+tail -c 384 p.ppm >pixels
+run encode p.ppm --raw -o c
+same "its bytes are its pixels" c pixels
+run decode b -o p.png
+[ "$rc" -eq 0 ] && [ "$(head -c 4 p.png | tail -c 3)" = PNG ]
+verdict "to PNG" $?
+works "and back" '^image, 16 x 8 pixels, 3 channels, blocks of 4 x 4, 384 bytes, lossless  b$' encode p.png --block 4 -o b
+run decode b -o c.ppm
+same "in blocks" c.ppm p.ppm
+"$octet" decode b 2>err | cmp -s - p.png
+verdict "to standard output as what it was" $?
+cat p.png | "$octet" encode - --block 4 | "$octet" decode - --to pnm 2>err | cmp -s - p.ppm
+verdict "an image through pipes" $?
+works "encode --json of an image" '"codec": "image", "container": "png".*"sandbox": "(filter|process)".*"width": 16, "block": 4, "transparent": 0\}$' encode p.png --block 4 -o b --json
+run encode p.png --no-sandbox -o c
+[ "$rc" -eq 0 ] && grep -q 'without a sandbox$' err
+verdict "--no-sandbox of PNG says so" $?
+run encode p.pgm -o b
+run decode b -o c
+same "grey" c p.pgm
+works "grey to three channels" '16 x 8 pixels, 3 channels, 384 bytes, lossy' encode p.pgm --channels 3 -o b
+grep -q 'p.pgm: one channel copied to 3$' err
+verdict "is said" $?
+image="--raw --codec image --width 16 --height 8 --channels"
+# shellcheck disable=SC2086
+run decode pixels $image 3 -o c.ppm
+same "pixels without a header" c.ppm p.ppm
+fails "no averages" 3 'p.ppm: 3 channels, not 1' encode p.ppm --channels 1 -o new
+fails "two channels" 1 '2 channels, blocks of 1: an image has 1 or 3' encode p.ppm --channels 2 -o new
+fails "blocks that do not divide" 1 '16 x 8 pixels, .* blocks of 3: the side' encode p.ppm --block 3 -o new
+fails "an image at a rate" 1 'codec image has no rate' encode p.ppm --rate 8000 -o new
+fails "blocks of audio" 1 'codec pcm16 has no blocks' encode a.wav --block 2 -o new
+fails "text as an image" 3 'even: is not an image that is read \(PNM, PNG\)' encode even --codec image -o new
+fails "audio as an image" 3 'a.wav: is not an image that is read' encode a.wav --codec image -o new
+fails "nothing as an image" 3 'empty: is not an image' encode empty --codec image -o new
+head -c 300 p.png >cut.png
+fails "a cut PNG" 3 'cut.png: the PNG chunk at byte 33 claims' encode cut.png -o new
+printf '\377\330\377\340' >jpeg
+fails "JPEG" 3 'jpeg: JPEG is not read' encode jpeg -o new
+run encode p.ppm -o b
+fails "an image as sound" 1 'an image of 3 channels cannot become wav: png or ppm' decode b --to wav -o new
+# shellcheck disable=SC2086
+fails "pixels of another size" 3 '16 x 8 pixels of 1 channel are 128 bytes, not 384' decode pixels $image 1 -o new
+fails "--raw without a size" 1 'needs a width and a height' decode pixels --raw --codec image --channels 3 -o new
+fails "--width without --raw" 1 '--width: only with --raw' decode b --width 16 -o new
+
+# --- records -------------------------------------------------------------------------------------
+head -c 1000 even >things
+works "records" '^records, 1000 bytes in records of 13 and patches of 8, 1232 bytes, lossless  b$' encode things --codec records --record-bytes 13 --patch 8 --filler 255 -o b
+run decode b -o c
+same "come back" c things
+head -c 39 things >short
+run encode short --codec records --record-bytes 13 --patch 8 --raw -o b
+run decode b --raw --codec records --record-bytes 13 --patch 8 -o c
+same "without a header too" c short
+run encode empty --codec records --record-bytes 13 -o b
+run decode b -o c
+same "nothing in records" c empty
+fails "records of no size" 1 'records of 0 bytes, .*: a record has 1 to 16777216' encode things --codec records -o new
+fails "a broken patch" 3 '39 bytes are no whole number of patches of 8' decode short --raw --codec records --record-bytes 13 --patch 8 -o new
+
 # --- what is wrong -------------------------------------------------------------------------------
 run encode a.wav -o b
 head -c 100 b >cut
@@ -239,6 +308,52 @@ fails "train on a text" 3 'is not audio' train audio.json -c audio.json -o new
 fails "a codec without a rate" 1 'rate_hz 0, channels 1: codec "pcm8" needs 1000' train clips -c norate.json -o new
 fails "channels without a codec" 1 'codec "raw" has neither' train clips -c noaudio.json -o new
 fails "a patch of broken frames" 1 'a frame of 6 bytes does not divide the outermost patch of 8' train clips -c oddframe.json -o new
+
+# --- models of images and records ----------------------------------------------------------------
+picture() { # file, keys
+    printf '{"context": 384, %s, "levels": [{"dim": 24, %s, "patch": 12}, {"dim": 16, %s}], "train": {"batch": 4, "steps": 3}}\n' \
+        "$2" "$level" "$level" >"$1"
+}
+size='"image_width": 16, "image_height": 8, "channels": 3'
+picture image.json "\"codec\": \"image\", $size, \"image_block\": 2"
+picture noimage.json "$size"
+picture nosize.json '"codec": "image", "channels": 3'
+picture odd.json "\"codec\": \"image\", $size, \"image_block\": 3"
+picture records.json '"codec": "records", "record_bytes": 13'
+mkdir pictures
+for i in 01 02 03 04 05 06 07 08 09 10 11 12; do cp p.ppm pictures/$i.ppm; done
+cp p.png pictures/10.ppm
+run train pictures -c image.json -o seen --threads 2
+[ "$rc" -eq 0 ] && [ -s seen/best.safetensors ]
+verdict "train on a folder of images: one of 12 is held out" $?
+works "score of an image counts its pixels' bytes" '^ *384 .* p.png$' score -m seen p.png
+sed '2s/.*/8 16/' p.ppm >tall.ppm
+fails "score of another size" 3 'tall.ppm: 8 x 16 pixels, not 16 x 8' score -m seen tall.ppm
+run generate -m seen --seed 1 -o c.png
+[ "$rc" -eq 0 ] && [ ! -s out ] && "$octet" encode c.png -o - | head -c 64 | grep -q image
+verdict "generate an image" $?
+run generate -m seen --seed 1 -o drawn
+[ "$rc" -eq 0 ] && "$octet" decode drawn --raw --codec image --width 16 --height 8 --channels 3 --block 2 -o d.png && cmp -s c.png d.png
+verdict "its bytes decode to the same" $?
+"$octet" encode p.ppm --block 2 --raw | head -c 192 >half
+run generate -m seen --seed 1 --prompt-file half -o c.ppm
+"$octet" encode c.ppm --block 2 --raw | head -c 192 | cmp -s - half && [ "$(wc -c <c.ppm)" -eq "$(wc -c <p.ppm)" ]
+verdict "half an image is completed" $?
+fails "no whole image" 3 '16 x 8 pixels of 3 channels are 384 bytes, not 200' generate -m seen -n 200 -o new.png
+fails "colours as grey" 1 "new.pgm: the model's images have 3 channels: .ppm" generate -m seen -o new.pgm
+fails "several images" 1 'new.png: an image goes with none of' generate -m seen --samples 2 -o new.png
+cp p.pgm pictures/11.pgm
+works "grey among colours" 'best ' train pictures -c image.json -o seen2
+printf 'P6 2 2 255 123456789012' >pictures/12.ppm
+fails "train on another size" 3 'pictures/12.ppm: 2 x 2 pixels, not 16 x 8' train pictures -c image.json -o new
+fails "train images on a text" 3 'image.json: is not an image' train image.json -c image.json -o new
+fails "an image without a codec" 1 'codec "raw" has' train p.ppm -c noimage.json -o new
+fails "an image without a size" 1 'image_width 0, image_height 0' train p.ppm -c nosize.json -o new
+fails "blocks that do not divide a model's images" 1 'image_block: 3 does not divide 16 x 8' train p.ppm -c odd.json -o new
+run train things -c records.json -o kept_records
+[ "$rc" -eq 0 ]
+verdict "train on records" $?
+works "score of records counts whole patches" '^ *1836 .* things$' score -m kept_records things
 
 left=$(find . -name '*.tmp.*' | wc -l)
 verdict "no temporary is left" "$left"

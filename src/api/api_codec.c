@@ -54,6 +54,11 @@ octet_status octet_media_describe(octet_media *out, const char *codec_name, int 
     return media_describe(out, codec_name, rate_hz, channels, size, error);
 }
 
+octet_status octet_media_describe_as(octet_media *out, const octet_encode_params *params,
+                                     size_t size, octet_error *error) {
+    return media_describe_as(out, params, size, error);
+}
+
 octet_status octet_decode_memory(uint8_t **out, size_t *out_size, const octet_media *media,
                                  const uint8_t *bytes, const char *container, octet_error *error) {
     return decode_memory(out, out_size, media, bytes, container, error);

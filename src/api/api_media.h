@@ -6,6 +6,9 @@
 #include "model/config.h"
 #include "octet/codec.h"
 
+/* How files become what a model of the configuration reads; codec NULL: as they are. */
+octet_encode_params media_params(const config *c);
+
 /* *losses, unless NULL, receives what the codec lost. */
 octet_status media_open(file_bytes *out, octet_losses *losses, const config *c, const char *path,
                         octet_error *error);

@@ -21,6 +21,9 @@ typedef struct cli_part {
  * between pieces. */
 int cli_write_file(cli *c, const char *path, const cli_part *parts, int n);
 
+/* The format that a file name's suffix stands for; NULL: none that we know. */
+const char *cli_suffix_format(const char *path);
+
 /* "" for one, else "s". */
 const char *cli_plural(int64_t n);
 

@@ -192,6 +192,9 @@ octet_status decode_memory(uint8_t **out, size_t *out_size, const octet_media *m
     if (status != OCTET_OK) {
         return status;
     }
+    if (c->whole != NULL) {
+        return c->whole->decode(out, out_size, m, bytes, container, error);
+    }
     if (c->sample_bytes == 0 && container != NULL) {
         return error_set(error, OCTET_ERROR, "codec %s holds no audio that could become %s",
                          c->name, container);
