@@ -11,6 +11,7 @@
 #include "octet/budget.h"
 #include "octet/codec.h"
 #include "octet/compress.h"
+#include "octet/continue.h"
 #include "octet/import.h"
 #include "octet/model.h"
 #include "octet/runtime.h"

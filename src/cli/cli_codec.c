@@ -2,6 +2,7 @@
 #include "cli/cli_codec.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "cli/signals.h"
 
@@ -52,6 +53,19 @@ int cli_write_file(cli *c, const char *path, const cli_part *parts, int n) {
         return code;
     output_close(out, code == 0);
     return cli_finish(c, out, code);
+}
+
+const char *cli_suffix_format(const char *path) {
+    static const struct {
+        const char *suffix, *format;
+    } known[] = {{".wav", "wav"}, {".wave", "wav"}, {".aiff", "aiff"}, {".aif", "aiff"},
+                 {".au", "au"},   {".snd", "au"},   {".flac", "flac"}, {".ogg", "ogg"},
+                 {".oga", "ogg"}, {".pcm", "pcm"},  {".mp3", "mp3"},   {".opus", "opus"}};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
+        if (!strcasecmp(dot, known[i].suffix))
+            return known[i].format;
+    return NULL;
 }
 
 const char *cli_plural(int64_t n) {

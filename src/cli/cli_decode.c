@@ -1,6 +1,5 @@
 /* cli_decode.c: octet decode: bytes of a model back to media. */
 #include <string.h>
-#include <strings.h>
 
 #include "cli/cli_codec.h"
 #include "cli/options.h"
@@ -22,20 +21,6 @@ typedef struct decode_options {
     int64_t rate_hz, channels;
     int raw;
 } decode_options;
-
-/* The format that a file name's suffix stands for; NULL: none that we know. */
-static const char *suffix_format(const char *path) {
-    static const struct {
-        const char *suffix, *format;
-    } known[] = {{".wav", "wav"}, {".wave", "wav"}, {".aiff", "aiff"}, {".aif", "aiff"},
-                 {".au", "au"},   {".snd", "au"},   {".flac", "flac"}, {".ogg", "ogg"},
-                 {".oga", "ogg"}, {".pcm", "pcm"},  {".mp3", "mp3"},   {".opus", "opus"}};
-    const char *dot = strrchr(path, '.');
-    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
-        if (!strcasecmp(dot, known[i].suffix))
-            return known[i].format;
-    return NULL;
-}
 
 static int has_samples(const octet_media *m) {
     return m->rate_hz != 0;
@@ -60,7 +45,7 @@ static int decode(cli *c, const char *path, const octet_bytes *file, const decod
         return cli_fail(c, &error);
     const char *to = o->to;
     if (!to && has_samples(&m))
-        to = strcmp(o->out, "-") ? suffix_format(o->out) : "wav";
+        to = strcmp(o->out, "-") ? cli_suffix_format(o->out) : "wav";
     status = octet_decode_memory(&data, &size, &m, file->size > begin ? file->data + begin : NULL,
                                  to, &error);
     if (status)

@@ -2,18 +2,13 @@
  *
  * All samples are streams of one session and advance together, one byte each a turn. A single one
  * is written while it grows, several when all are done. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "cli/options.h"
+#include "cli/cli_sampling.h"
 #include "cli/signals.h"
 #include "cli/utf8.h"
-
-#define PROMPT_PIECE (1 << 16) /* bytes fed between looks at the signals */
 
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
@@ -25,23 +20,16 @@ static const option_usage usage = {
 };
 
 typedef struct sample {
-    octet_sampling sampling;
-    int stream;
-    uint8_t next;
     uint8_t *bytes; /* all so far, when the result is written at the end */
     size_t n, capacity;
-    int ended; /* by the model */
 } sample;
 
 typedef struct generate_run {
     cli *cli;
     output *out;
-    octet_session *session;
-    const volatile int *stop;
     sample *samples;
-    octet_feed *feeds;
-    int n_samples, n_feeds, streaming; /* samples that go on have a feed */
-    int64_t limit;                     /* bytes; -1: without end */
+    int n_samples, streaming;
+    int64_t seed, turns; /* bytes of the first sample */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -100,12 +88,13 @@ static char *make_hex(const uint8_t *bytes, size_t n) {
     return hex;
 }
 
-static json_t *sample_json(const sample *s) {
+static json_t *sample_json(const generate_run *run, int number) {
+    const sample *s = &run->samples[number];
     const char *text = s->n ? (const char *)s->bytes : "";
     char *hex = make_hex(s->bytes, s->n);
     json_t *value = json_pack(
-        "{s:i, s:I, s:I, s:o, s:s}", "sample", (int)s->sampling.number + 1, "seed",
-        (json_int_t)s->sampling.seed, "bytes", (json_int_t)s->n, "text",
+        "{s:i, s:I, s:I, s:o, s:s}", "sample", number + 1, "seed", (json_int_t)run->seed, "bytes",
+        (json_int_t)s->n, "text",
         s->n && !utf8_valid(s->bytes, s->n) ? json_null() : json_stringn(text, s->n), "hex", hex);
     free(hex);
     return value;
@@ -114,7 +103,7 @@ static json_t *sample_json(const sample *s) {
 static void write_json(generate_run *run, size_t prompt_bytes) {
     json_t *list = json_array();
     for (int i = 0; i < run->n_samples && list; i++) {
-        if (json_array_append_new(list, sample_json(&run->samples[i]))) {
+        if (json_array_append_new(list, sample_json(run, i))) {
             json_decref(list);
             list = NULL;
         }
@@ -143,7 +132,7 @@ static octet_status fail_memory(octet_error *error) {
     return OCTET_NO_MEMORY;
 }
 
-static octet_status keep_byte(sample *s, octet_error *error) {
+static octet_status keep_byte(sample *s, uint8_t byte, octet_error *error) {
     if (s->n == s->capacity) {
         size_t capacity = s->capacity ? 2 * s->capacity : 1024;
         uint8_t *larger = realloc(s->bytes, capacity);
@@ -152,104 +141,39 @@ static octet_status keep_byte(sample *s, octet_error *error) {
         s->bytes = larger;
         s->capacity = capacity;
     }
-    s->bytes[s->n++] = s->next;
+    s->bytes[s->n++] = byte;
     return OCTET_OK;
 }
 
-/* Reads the prompt into the first stream and copies its state to the others. */
-static octet_status feed_prompt(generate_run *run, const octet_bytes *prompt, octet_error *error) {
-    octet_status status = OCTET_OK;
-    for (int i = 0; i < run->n_samples && !status; i++)
-        status = octet_session_join(run->session, &run->samples[i].stream, error);
-    for (size_t at = 0; at < prompt->size && !status && !*run->stop;) {
-        size_t left = prompt->size - at, n = left < PROMPT_PIECE ? left : PROMPT_PIECE;
-        octet_feed feed = {run->samples[0].stream, prompt->data + at, n, NULL};
-        status = octet_session_feed(run->session, &feed, 1, error);
-        at += n;
-        progress_show(&run->cli->progress, "reading the prompt: %3.0f %%",
-                      100.0 * (double)at / (double)prompt->size);
-    }
-    progress_clear(&run->cli->progress);
-    if (status || *run->stop || run->n_samples == 1 || !prompt->size)
-        return status;
-    size_t size = octet_session_save_bytes(run->session);
-    void *state = malloc(size);
-    if (!state)
-        return fail_memory(error);
-    status = octet_session_save(run->session, run->samples[0].stream, state, size, error);
-    for (int i = 1; i < run->n_samples && !status; i++)
-        status = octet_session_restore(run->session, run->samples[i].stream, state, size, error);
-    free(state);
-    return status;
+static void show_reading(void *context, size_t done, size_t n) {
+    generate_run *run = context;
+    progress_show(&run->cli->progress, "reading the prompt: %3.0f %%",
+                  100.0 * (double)done / (double)n);
+    if (done == n)
+        progress_clear(&run->cli->progress);
 }
 
-/* The next byte of every sample that goes on. */
-static octet_status draw(generate_run *run, octet_error *error) {
-    octet_status status = OCTET_OK;
-    run->n_feeds = 0;
-    for (int i = 0; i < run->n_samples && !status; i++) {
-        sample *s = &run->samples[i];
-        if (s->ended)
-            continue;
-        status = octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
-        s->ended = status == OCTET_END;
-        if (s->ended) {
-            status = OCTET_OK;
-            continue;
-        }
-        run->feeds[run->n_feeds++] = (octet_feed){s->stream, &s->next, 1, NULL};
-        if (!status && !run->streaming)
-            status = keep_byte(s, error);
-    }
-    if (!status && run->streaming && run->n_feeds) {
-        stream_byte(run, run->samples[0].next);
-        output_flush(run->out);
-    }
-    return status;
-}
-
-static octet_status generate(generate_run *run, octet_error *error) {
-    progress *p = &run->cli->progress;
-    octet_status status = OCTET_OK;
-    for (int64_t i = 0; i != run->limit && !status && !*run->stop && !run->out->error; i++) {
-        status = draw(run, error);
-        if (!status && !run->n_feeds)
-            break;
-        if (!status && i + 1 != run->limit)
-            status = octet_session_feed(run->session, run->feeds, run->n_feeds, error);
-        if (!run->streaming || !run->out->is_terminal)
-            progress_show(p, "%lld bytes", (long long)i + 1);
-    }
-    progress_clear(p);
-    return status;
+/* A failed write ends it too; cli_finish says why. */
+static octet_status take_byte(void *context, int number, uint8_t byte, octet_error *error) {
+    generate_run *run = context;
+    if (number == 0)
+        run->turns++;
+    if (!run->streaming || !run->out->is_terminal)
+        progress_show(&run->cli->progress, "%lld bytes", (long long)run->turns);
+    if (!run->streaming)
+        return keep_byte(&run->samples[number], byte, error);
+    stream_byte(run, byte);
+    output_flush(run->out);
+    return run->out->error ? (error->code = OCTET_STOPPED) : OCTET_OK;
 }
 
 /* --- the command --- */
 
 typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
-    int64_t n, top_k, seed, samples, keep;
-    double temperature, top_p, min_p;
+    int64_t n;
+    sampling_options sampling;
 } generate_options;
-
-static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
-                            octet_error *error) {
-    octet_session_params params = {.streams = (int)o->samples, .keep = o->keep};
-    run->samples = calloc((size_t)o->samples, sizeof *run->samples);
-    run->feeds = calloc((size_t)o->samples, sizeof *run->feeds);
-    if (!run->samples || !run->feeds)
-        return fail_memory(error);
-    for (int i = 0; i < run->n_samples; i++)
-        run->samples[i].sampling = (octet_sampling){
-            .temperature = (float)o->temperature,
-            .top_k = (int)o->top_k,
-            .top_p = (float)o->top_p,
-            .min_p = (float)o->min_p,
-            .seed = (uint64_t)o->seed,
-            .number = (uint32_t)i,
-        };
-    return octet_session_create(&run->session, model, &params, error);
-}
 
 static void write_result(generate_run *run, size_t prompt_bytes) {
     if (run->cli->json)
@@ -259,46 +183,37 @@ static void write_result(generate_run *run, size_t prompt_bytes) {
 }
 
 static int run_generate(cli *c, const generate_options *o, const octet_bytes *prompt, output *out) {
-    generate_run run = {.cli = c, .out = out, .limit = o->n, .n_samples = (int)o->samples};
+    const int n = (int)o->sampling.samples;
+    generate_run run = {.cli = c, .out = out, .n_samples = n, .seed = o->sampling.seed};
+    octet_continue_params params = sampling_params(&o->sampling, o->n);
     octet_runtime *runtime;
     octet_model *model;
     octet_error error = {0};
-    run.streaming = o->samples == 1 && !c->json;
-    run.stop = signals_defer();
+    run.streaming = n == 1 && !c->json;
+    params.reading = show_reading;
+    params.stop = signals_defer();
     octet_status status = cli_open(c, o->model, &runtime, &model, &error);
+    run.samples = calloc((size_t)n, sizeof *run.samples);
+    if (!status && !run.samples)
+        status = fail_memory(&error);
     if (!status)
-        status = prepare(&run, model, o, &error);
-    if (!status)
-        status = feed_prompt(&run, prompt, &error);
-    if (!status)
-        status = generate(&run, &error);
+        status =
+            octet_continue(model, prompt->data, prompt->size, &params, take_byte, &run, &error);
+    progress_clear(&c->progress);
     if (run.streaming)
         stream_end(&run);
-    else if (!status && !*run.stop)
+    else if (!status)
         write_result(&run, prompt->size);
-    octet_session_destroy(&run.session);
-    for (int i = 0; i < run.n_samples && run.samples; i++)
+    for (int i = 0; i < n && run.samples; i++)
         free(run.samples[i].bytes);
     free(run.samples);
-    free(run.feeds);
     cli_close(&runtime, &model);
-    if (status)
-        return cli_fail(c, &error);
-    return *run.stop ? cli_exit_code(OCTET_STOPPED) : 0;
-}
-
-/* Nobody asked for a seed: a random one, said with -v so that the result can be had again. */
-static int64_t make_seed(cli *c) {
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        seed = (uint64_t)time(NULL);
-    seed %= (uint64_t)OPTION_NO_LIMIT;
-    cli_detail(c, "--seed %llu", (unsigned long long)seed);
-    return (int64_t)seed;
+    return status ? cli_fail(c, &error) : 0;
 }
 
 static int parse(cli *c, generate_options *o, int *argc, char **argv) {
-    option table[] = {
+    enum { OWN = 5 };
+    option table[OWN + SAMPLING_OPTIONS] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
@@ -323,55 +238,6 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .max = OPTION_NO_LIMIT,
          .argument = "BYTES",
          .help = "how many (default: 512; -1: until interrupted)"},
-        {.name = "temperature",
-         .kind = OPTION_REAL,
-         .value = &o->temperature,
-         .min = 0,
-         .max = 1000,
-         .argument = "X",
-         .help = "default 1; 0: always the most likely byte"},
-        {.name = "top-k",
-         .kind = OPTION_INTEGER,
-         .value = &o->top_k,
-         .min = 0,
-         .max = 256,
-         .argument = "K",
-         .help = "only the K most likely bytes (default: 0, all)"},
-        {.name = "top-p",
-         .kind = OPTION_REAL,
-         .value = &o->top_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "the fewest bytes whose probabilities reach P (default: 1, all)"},
-        {.name = "min-p",
-         .kind = OPTION_REAL,
-         .value = &o->min_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "bytes at least P times as likely as the most likely (default: 0)"},
-        {.name = "seed",
-         .kind = OPTION_INTEGER,
-         .value = &o->seed,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "S",
-         .help = "equal seeds give equal bytes (default: random, -v says it)"},
-        {.name = "samples",
-         .kind = OPTION_INTEGER,
-         .value = &o->samples,
-         .min = 1,
-         .max = 4096,
-         .argument = "N",
-         .help = "continuations, made as one batch (default: 1)"},
-        {.name = "keep",
-         .kind = OPTION_INTEGER,
-         .value = &o->keep,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "N",
-         .help = "bytes kept when the text passes the context (default: the model's)"},
         {.name = "out",
          .letter = 'o',
          .kind = OPTION_PATH,
@@ -380,6 +246,7 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
     };
+    sampling_table(table + OWN, &o->sampling);
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }
 
@@ -387,14 +254,13 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
 static const char *check(const cli *c, const generate_options *o) {
     if (o->prompt && o->prompt_file)
         return "--prompt and --prompt-file exclude each other";
-    if (o->n < 0 && (o->samples > 1 || c->json))
+    if (o->n < 0 && (o->sampling.samples > 1 || c->json))
         return "-n -1 (without end) goes with neither --samples nor --json";
     return NULL;
 }
 
 int cli_generate(cli *c, int argc, char **argv) {
-    generate_options o = {
-        .n = 512, .seed = -1, .samples = 1, .keep = -1, .temperature = 1, .top_p = 1};
+    generate_options o = {.n = 512};
     octet_bytes prompt = {0};
     octet_error error = {0};
     output file;
@@ -410,8 +276,7 @@ int cli_generate(cli *c, int argc, char **argv) {
                       argv[0]);
         return 1;
     }
-    if (o.seed < 0)
-        o.seed = make_seed(c);
+    sampling_seed(c, &o.sampling);
     if (o.prompt_file && octet_bytes_open(&prompt, o.prompt_file, &error))
         return cli_fail(c, &error);
     octet_bytes text = {(const uint8_t *)o.prompt, o.prompt ? strlen(o.prompt) : 0, NULL};
