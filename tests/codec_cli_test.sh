@@ -1,5 +1,5 @@
 #!/bin/sh
-# codec_cli_test.sh BINARY: octet encode, decode and continue as people and scripts use them: round
+# codec_cli_test.sh BINARY: octet encode, decode, continue and plot as people and scripts use them: round
 # trips, losses that are said, pipes, odd files, full disks, signals. Makes its own audio. Prints TAP.
 octet=$(realpath "$1")
 [ -x "$octet" ] || {
@@ -353,6 +353,34 @@ kill -INT $child
 wait $child
 [ $? -eq 130 ] && [ ! -e new.wav ] && [ ! -s err ]
 verdict "SIGINT: 130, nothing left" $?
+
+# --- pictures ------------------------------------------------------------------------------------
+works "plot --help" '^examples:' plot --help
+run plot clip.wav fast44.flac longer.wav --mark 0.5 -m heard -o sounds.svg
+[ "$rc" -eq 0 ] && [ ! -s out ] && [ ! -s err ] && [ "$(grep -c 'clip.wav\|fast44.flac\|longer.wav' sounds.svg)" -eq 3 ] &&
+    [ "$(grep -c '<image' sounds.svg)" -eq 3 ] && grep -q ' bit<' sounds.svg && tail -n 1 sounds.svg | grep -q '</svg>$'
+verdict "waveforms, spectrograms and bits of three files" $?
+works "a PNG, as JSON" '^\{"path": "sounds.png", "files": 1\}$' plot clip.wav -o sounds.png --json
+run plot clip.wav -o sounds.png
+[ "$rc" -eq 0 ] && [ "$(head -c 4 sounds.png | tail -c 3)" = PNG ]
+verdict "a PNG" $?
+run plot zero.wav -o zero.svg
+[ "$rc" -eq 0 ] && grep -q '0.000 s' zero.svg
+verdict "a picture of nothing" $?
+fails "plot without -o" 1 'needs -o OUT' plot clip.wav
+fails "plot without a file" 1 'needs 1 to 16 files, not 0' plot -o new.svg
+fails "a picture of another kind" 1 'new.jpg: a picture.s name ends in .svg or .png' plot clip.wav -o new.jpg
+fails "a picture of a text" 3 'is not audio that is read' plot clip.wav audio.json -o new.svg
+fails "a mark before the start" 1 'mark: "-1" is not a number' plot clip.wav --mark -1 -o new.svg
+fails "bits under a model of text" 4 'reads bytes as they are' plot clip.wav -m text -o new.svg
+fails "a picture in a missing folder" 1 'none/new.png: ' plot clip.wav -o none/new.png
+ln -s /dev/full full.svg
+ln -s /dev/full full.png
+for suffix in svg png; do
+    run plot clip.wav -o full.$suffix
+    [ "$rc" -eq 1 ] && grep -q "full.$suffix: .*No space left" err
+    verdict "a picture on a full disk, $suffix" $?
+done
 
 left=$(find . -name '*.tmp.*' | wc -l)
 verdict "no temporary is left" "$left"

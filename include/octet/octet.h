@@ -14,6 +14,7 @@
 #include "octet/continue.h"
 #include "octet/import.h"
 #include "octet/model.h"
+#include "octet/plot.h"
 #include "octet/runtime.h"
 #include "octet/score.h"
 #include "octet/session.h"

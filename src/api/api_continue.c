@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/api_media.h"
 #include "api/clip.h"
 #include "base/burg.h"
 #include "codec/audio_convert.h"
@@ -148,19 +148,16 @@ static void choose_end(octet_clip *clip, const config *c) {
 octet_status octet_clip_open(octet_clip **out, const octet_model *m, const char *path,
                              octet_error *error) {
     const config *c = &m->model->config;
-    const char *codec_name = config_codec_name(c);
     *out = NULL;
-    if (!codec_name)
-        return error_set(error, OCTET_WRONG_MODEL,
-                         "model %s reads bytes as they are, not audio: its configuration has no "
-                         "codec pcm8, mulaw8 or pcm16",
-                         *m->path ? m->path : "without a name");
+    octet_status status = media_need_codec(m, error);
+    if (status)
+        return status;
     octet_clip *clip = calloc(1, sizeof *clip);
     if (!clip)
         return error_memory(error, path, sizeof *clip);
     /* Read, not mapped: another process may cut the file meanwhile. */
-    octet_status status = file_read(&clip->file, path, OCTET_MEDIA_BYTES, error);
-    clip->codec = codec_find(codec_name);
+    status = file_read(&clip->file, path, OCTET_MEDIA_BYTES, error);
+    clip->codec = codec_find(config_codec_name(c));
     clip->name = strdup(strcmp(path, "-") ? path : "standard input");
     if (!status && !clip->name)
         status = error_memory(error, path, (double)strlen(path));

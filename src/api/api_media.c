@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "api/api.h"
-
 octet_status media_open(file_bytes *out, octet_losses *losses, const config *c, const char *path,
                         octet_error *error) {
     const octet_encode_params how = {
@@ -22,6 +20,15 @@ octet_status media_open(file_bytes *out, octet_losses *losses, const config *c, 
     if (losses)
         *losses = encoded.losses;
     return OCTET_OK;
+}
+
+octet_status media_need_codec(const octet_model *m, octet_error *error) {
+    return config_codec_name(&m->model->config)
+               ? OCTET_OK
+               : error_set(error, OCTET_WRONG_MODEL,
+                           "model %s reads bytes as they are, not audio: its configuration has no "
+                           "codec pcm8, mulaw8 or pcm16",
+                           *m->path ? m->path : "without a name");
 }
 
 octet_status octet_model_bytes(octet_bytes *out, octet_losses *losses, const octet_model *m,

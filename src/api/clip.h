@@ -14,7 +14,7 @@ struct octet_clip {
     audio_source source;
     const codec *codec;
     octet_clip_info info;
-    uint8_t *bytes; /* the whole clip through the codec */
+    uint8_t *bytes;                    /* the whole clip through the codec */
     double last[OCTET_MEDIA_CHANNELS]; /* its last frame */
 };
 
