@@ -7,7 +7,6 @@
 #include "base/burg.h"
 #include "codec/audio_convert.h"
 #include "codec/audio_sniff.h"
-#include "codec/media.h"
 #include "infer/continuation.h"
 
 enum {
@@ -115,8 +114,7 @@ static octet_status read_clip(octet_clip *clip, const config *c, octet_error *er
     octet_encoded heard = {
         .media = {.rate_hz = (int32_t)c->rate_hz, .channels = (int32_t)c->channels}};
     status = convert_clip(&h, &heard, error);
-    if (h.convert)
-        audio_convert_destroy(&h.convert);
+    audio_convert_destroy(&h.convert);
     if (h.n > 0)
         memcpy(clip->last, h.end + (h.n - 1) * (size_t)media->channels,
                (size_t)media->channels * sizeof *clip->last);

@@ -127,10 +127,8 @@ int64_t octet_join_frames(const octet_join *j, int64_t *clipped) {
 void octet_join_destroy(octet_join **j) {
     if (!j || !*j)
         return;
-    if ((*j)->seam)
-        seam_destroy(&(*j)->seam);
-    if ((*j)->output)
-        audio_output_destroy(&(*j)->output);
+    seam_destroy(&(*j)->seam);
+    audio_output_destroy(&(*j)->output);
     free(*j);
     *j = NULL;
 }

@@ -181,7 +181,7 @@ octet_status cli_open_or(cli *c, const char *name, const char *otherwise, octet_
     *model = NULL;
     octet_status status = cli_runtime(c, 0, runtime, error);
     if (!status)
-        status = name ? cli_model(name, *runtime, model, error)
+        status = name ? octet_model_open(model, *runtime, name, error)
                       : open_bundled(otherwise, *runtime, model, error);
     if (status) {
         cli_close(runtime, model);

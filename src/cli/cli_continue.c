@@ -16,12 +16,10 @@
 
 static const option_usage usage = {
     "[-m MODEL] CLIP [--seconds S] [-o OUT]",
-    "Continues a clip of audio with a model that was trained with an audio codec. OUT has the "
-    "clip's\n"
-    "rate, channels and samples, unchanged, and right after them the new ones. Its format is that "
-    "of\n"
-    "its suffix (wav, aiff, au, flac), else the clip's if it is one of these, else WAV. Standard\n"
-    "output gets a WAV stream while it is made. CLIP \"-\" is standard input.",
+    "Continues a clip of audio with a model that was trained with an audio codec. OUT has the\n"
+    "clip's rate, channels and samples, unchanged, and right after them the new ones. Its format\n"
+    "is that of its suffix (wav, aiff, au, flac), else the clip's if it is one of these, else\n"
+    "WAV. Standard output gets a WAV stream while it is made. CLIP \"-\" is standard input.",
     "  octet continue clip.wav --seconds 5 -o more.wav\n"
     "  octet continue clip.flac --seconds 60 | aplay\n"
     "  octet continue -m run/speech clip.wav --samples 4 --seed 1 --temperature 0.9 -o take.wav",

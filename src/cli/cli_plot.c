@@ -1,16 +1,14 @@
 /* cli_plot.c: octet plot: pictures of audio files. */
 #include <string.h>
-#include <strings.h>
 
 #include "cli/options.h"
 #include "cli/signals.h"
 
 static const option_usage usage = {
     "FILE... -o OUT [--mark SECONDS] [-m MODEL]",
-    "Draws waveforms and spectrograms of audio files below one another, on the same axes, as an "
-    "SVG\n"
-    "or a PNG. With -m MODEL, one with an audio codec, also what each frame costs under it, in "
-    "bits.",
+    "Draws waveforms and spectrograms of audio files below one another, on the same axes, as\n"
+    "an SVG or a PNG. With -m MODEL, one with an audio codec, also what each frame costs under\n"
+    "it, in bits.",
     "  octet plot clip.wav -o clip.svg\n"
     "  octet plot real.wav take-1.wav take-2.wav --mark 1.7 -o takes.png\n"
     "  octet plot -m run/speech clip.wav -o clip.png",

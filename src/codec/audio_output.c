@@ -84,9 +84,8 @@ struct audio_output {
     octet_write *write;
     void *context;
     int64_t clipped;
-    int frames_written;
+    int has_samples;
     union {
-        double floats[BLOCK];
         int integers[BLOCK];
         uint8_t bytes[8 * BLOCK];
     } block;
@@ -252,7 +251,7 @@ int64_t audio_output_clipped(const audio_output *o) {
 static int write_block(audio_output *o, const double *x, sf_count_t n) {
     const audio_samples samples = o->target.samples;
     const int linear = audio_samples_bits(samples), bits = linear > 0 ? linear : 16;
-    o->frames_written = 1;
+    o->has_samples = 1;
     if (!audio_samples_are_integers(samples)) {
         return sf_write_double(o->sound, x, n) == n;
     }
@@ -288,8 +287,8 @@ octet_status audio_output_push(void *output, const double *samples, size_t n_fra
 }
 
 octet_status audio_output_take(audio_output *o, uint8_t **data, size_t *size, octet_error *error) {
-    if (!o->frames_written &&
-        o->target.container == AUDIO_FLAC) { /* its header waits for samples */
+    /* A FLAC's header waits for samples. */
+    if (!o->has_samples && o->target.container == AUDIO_FLAC) {
         (void)sf_command(o->sound, SFC_UPDATE_HEADER_NOW, NULL, 0);
     }
     const int closed = sf_close(o->sound);

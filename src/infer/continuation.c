@@ -82,6 +82,9 @@ octet_status continuation_run(const model *m, const uint8_t *prompt, size_t n,
     if (r.n < 0 || r.n > SESSION_MAX_STREAMS)
         return error_set(error, OCTET_ERROR, "%d continuations are not 1 to %d", r.n,
                          SESSION_MAX_STREAMS);
+    if (p->bytes < -1)
+        return error_set(error, OCTET_ERROR, "%lld bytes are neither 0 or more nor -1",
+                         (long long)p->bytes);
     r.streams = calloc((size_t)r.n, sizeof *r.streams);
     r.next = calloc((size_t)r.n, 1);
     r.ended = calloc((size_t)r.n, 1);

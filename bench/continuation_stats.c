@@ -1,5 +1,5 @@
-/* continuation.c: the measures of bench/README.md ("Continued sound"): a model's continuations of
- * clips beside the real ones and beside simple guesses.
+/* continuation_stats.c: the measures of bench/README.md ("Continued sound"): a model's
+ * continuations of clips beside the real ones and beside simple guesses.
  *
  *     continuation_stats MODEL FILE FOLDER
  *
