@@ -22,12 +22,10 @@ typedef octet_status octet_continue_visit(void *context, int number, uint8_t byt
                                           octet_error *error);
 
 typedef struct octet_continue_params {
-    int samples;             /* continuations, 1 to 4,096, made as one batch; 0: one */
-    int64_t bytes;           /* of each; -1: until the model or the caller ends it */
-    int64_t keep;            /* as in octet_session_params; -1: the model's */
-    octet_sampling sampling; /* continuation i draws as stream number
-                                sampling.number + i */
-    void (*reading)(void *context, size_t done, size_t n); /* of the prompt; may be NULL */
+    int samples;              /* continuations, 1 to 4,096, made as one batch; 0: one */
+    int64_t bytes;            /* of each; -1: until the model or the caller ends it */
+    int64_t keep;             /* as in octet_session_params; -1: the model's */
+    octet_sampling sampling;  /* continuation i draws as number sampling.number + i */
     const volatile int *stop; /* set to non-zero to end with OCTET_STOPPED; may be NULL */
 } octet_continue_params;
 

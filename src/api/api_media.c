@@ -23,7 +23,7 @@ octet_status media_open(file_bytes *out, octet_losses *losses, const config *c, 
 }
 
 octet_status media_need_codec(const octet_model *m, octet_error *error) {
-    return config_codec_name(&m->model->config)
+    return m->model->config.rate_hz > 0
                ? OCTET_OK
                : error_set(error, OCTET_WRONG_MODEL,
                            "model %s reads bytes as they are, not audio: its configuration has no "

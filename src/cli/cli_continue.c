@@ -265,9 +265,13 @@ static octet_status prepare(continue_run *r, const octet_model *model, octet_err
 
 static octet_status run_continue(continue_run *r, const volatile int *stop, octet_model *model,
                                  octet_error *error) {
-    octet_continue_params params = sampling_params(&r->o->sampling, r->bytes);
+    const sampling_options *o = &r->o->sampling;
+    const octet_continue_params params = {.samples = (int)o->samples,
+                                          .bytes = r->bytes,
+                                          .keep = o->keep,
+                                          .sampling = sampling_of(o, 0),
+                                          .stop = stop};
     int64_t clipped;
-    params.stop = stop;
     octet_status status = OCTET_OK;
     if (is_stream(r->o))
         status = octet_join_create(&r->join, r->clip, &r->join_params, write_output, &r->cli->out,
@@ -288,8 +292,7 @@ static octet_status run_continue(continue_run *r, const volatile int *stop, octe
 }
 
 static int parse(cli *c, continue_options *o, int *argc, char **argv) {
-    enum { OWN = 6 };
-    option table[OWN + SAMPLING_OPTIONS] = {
+    option own[] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
@@ -323,6 +326,9 @@ static int parse(cli *c, continue_options *o, int *argc, char **argv) {
          .value = &o->force,
          .help = "replace files that exist"},
     };
+    enum { OWN = sizeof own / sizeof *own };
+    option table[OWN + SAMPLING_OPTIONS];
+    memcpy(table, own, sizeof own);
     sampling_table(table + OWN, &o->sampling);
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }

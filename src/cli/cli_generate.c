@@ -10,6 +10,8 @@
 #include "cli/signals.h"
 #include "cli/utf8.h"
 
+#define PROMPT_PIECE (1 << 16) /* bytes fed between looks at the signals */
+
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
     "Continues the prompt, byte by byte, on standard output. The prompt is not repeated. On a\n"
@@ -20,16 +22,23 @@ static const option_usage usage = {
 };
 
 typedef struct sample {
+    octet_sampling sampling;
+    int stream;
+    uint8_t next;
     uint8_t *bytes; /* all so far, when the result is written at the end */
     size_t n, capacity;
+    int ended; /* by the model */
 } sample;
 
 typedef struct generate_run {
     cli *cli;
     output *out;
+    octet_session *session;
+    const volatile int *stop;
     sample *samples;
-    int n_samples, streaming;
-    int64_t seed, turns; /* bytes of the first sample */
+    octet_feed *feeds;
+    int n_samples, n_feeds, streaming; /* samples that go on have a feed */
+    int64_t limit;                     /* bytes; -1: without end */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -88,13 +97,12 @@ static char *make_hex(const uint8_t *bytes, size_t n) {
     return hex;
 }
 
-static json_t *sample_json(const generate_run *run, int number) {
-    const sample *s = &run->samples[number];
+static json_t *sample_json(const sample *s) {
     const char *text = s->n ? (const char *)s->bytes : "";
     char *hex = make_hex(s->bytes, s->n);
     json_t *value = json_pack(
-        "{s:i, s:I, s:I, s:o, s:s}", "sample", number + 1, "seed", (json_int_t)run->seed, "bytes",
-        (json_int_t)s->n, "text",
+        "{s:i, s:I, s:I, s:o, s:s}", "sample", (int)s->sampling.number + 1, "seed",
+        (json_int_t)s->sampling.seed, "bytes", (json_int_t)s->n, "text",
         s->n && !utf8_valid(s->bytes, s->n) ? json_null() : json_stringn(text, s->n), "hex", hex);
     free(hex);
     return value;
@@ -103,7 +111,7 @@ static json_t *sample_json(const generate_run *run, int number) {
 static void write_json(generate_run *run, size_t prompt_bytes) {
     json_t *list = json_array();
     for (int i = 0; i < run->n_samples && list; i++) {
-        if (json_array_append_new(list, sample_json(run, i))) {
+        if (json_array_append_new(list, sample_json(&run->samples[i]))) {
             json_decref(list);
             list = NULL;
         }
@@ -132,7 +140,7 @@ static octet_status fail_memory(octet_error *error) {
     return OCTET_NO_MEMORY;
 }
 
-static octet_status keep_byte(sample *s, uint8_t byte, octet_error *error) {
+static octet_status keep_byte(sample *s, octet_error *error) {
     if (s->n == s->capacity) {
         size_t capacity = s->capacity ? 2 * s->capacity : 1024;
         uint8_t *larger = realloc(s->bytes, capacity);
@@ -141,30 +149,76 @@ static octet_status keep_byte(sample *s, uint8_t byte, octet_error *error) {
         s->bytes = larger;
         s->capacity = capacity;
     }
-    s->bytes[s->n++] = byte;
+    s->bytes[s->n++] = s->next;
     return OCTET_OK;
 }
 
-static void show_reading(void *context, size_t done, size_t n) {
-    generate_run *run = context;
-    progress_show(&run->cli->progress, "reading the prompt: %3.0f %%",
-                  100.0 * (double)done / (double)n);
-    if (done == n)
-        progress_clear(&run->cli->progress);
+/* Reads the prompt into the first stream and copies its state to the others. */
+static octet_status feed_prompt(generate_run *run, const octet_bytes *prompt, octet_error *error) {
+    octet_status status = OCTET_OK;
+    for (int i = 0; i < run->n_samples && !status; i++)
+        status = octet_session_join(run->session, &run->samples[i].stream, error);
+    for (size_t at = 0; at < prompt->size && !status && !*run->stop;) {
+        size_t left = prompt->size - at, n = left < PROMPT_PIECE ? left : PROMPT_PIECE;
+        octet_feed feed = {run->samples[0].stream, prompt->data + at, n, NULL};
+        status = octet_session_feed(run->session, &feed, 1, error);
+        at += n;
+        progress_show(&run->cli->progress, "reading the prompt: %3.0f %%",
+                      100.0 * (double)at / (double)prompt->size);
+    }
+    progress_clear(&run->cli->progress);
+    if (status || *run->stop || run->n_samples == 1 || !prompt->size)
+        return status;
+    size_t size = octet_session_save_bytes(run->session);
+    void *state = malloc(size);
+    if (!state)
+        return fail_memory(error);
+    status = octet_session_save(run->session, run->samples[0].stream, state, size, error);
+    for (int i = 1; i < run->n_samples && !status; i++)
+        status = octet_session_restore(run->session, run->samples[i].stream, state, size, error);
+    free(state);
+    return status;
 }
 
-/* A failed write ends it too; cli_finish says why. */
-static octet_status take_byte(void *context, int number, uint8_t byte, octet_error *error) {
-    generate_run *run = context;
-    if (number == 0)
-        run->turns++;
-    if (!run->streaming || !run->out->is_terminal)
-        progress_show(&run->cli->progress, "%lld bytes", (long long)run->turns);
-    if (!run->streaming)
-        return keep_byte(&run->samples[number], byte, error);
-    stream_byte(run, byte);
-    output_flush(run->out);
-    return run->out->error ? (error->code = OCTET_STOPPED) : OCTET_OK;
+/* The next byte of every sample that goes on. */
+static octet_status draw(generate_run *run, octet_error *error) {
+    octet_status status = OCTET_OK;
+    run->n_feeds = 0;
+    for (int i = 0; i < run->n_samples && !status; i++) {
+        sample *s = &run->samples[i];
+        if (s->ended)
+            continue;
+        status = octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
+        s->ended = status == OCTET_END;
+        if (s->ended) {
+            status = OCTET_OK;
+            continue;
+        }
+        run->feeds[run->n_feeds++] = (octet_feed){s->stream, &s->next, 1, NULL};
+        if (!status && !run->streaming)
+            status = keep_byte(s, error);
+    }
+    if (!status && run->streaming && run->n_feeds) {
+        stream_byte(run, run->samples[0].next);
+        output_flush(run->out);
+    }
+    return status;
+}
+
+static octet_status generate(generate_run *run, octet_error *error) {
+    progress *p = &run->cli->progress;
+    octet_status status = OCTET_OK;
+    for (int64_t i = 0; i != run->limit && !status && !*run->stop && !run->out->error; i++) {
+        status = draw(run, error);
+        if (!status && !run->n_feeds)
+            break;
+        if (!status && i + 1 != run->limit)
+            status = octet_session_feed(run->session, run->feeds, run->n_feeds, error);
+        if (!run->streaming || !run->out->is_terminal)
+            progress_show(p, "%lld bytes", (long long)i + 1);
+    }
+    progress_clear(p);
+    return status;
 }
 
 /* --- the command --- */
@@ -175,6 +229,18 @@ typedef struct generate_options {
     sampling_options sampling;
 } generate_options;
 
+static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
+                            octet_error *error) {
+    octet_session_params params = {.streams = run->n_samples, .keep = o->sampling.keep};
+    run->samples = calloc((size_t)run->n_samples, sizeof *run->samples);
+    run->feeds = calloc((size_t)run->n_samples, sizeof *run->feeds);
+    if (!run->samples || !run->feeds)
+        return fail_memory(error);
+    for (int i = 0; i < run->n_samples; i++)
+        run->samples[i].sampling = sampling_of(&o->sampling, i);
+    return octet_session_create(&run->session, model, &params, error);
+}
+
 static void write_result(generate_run *run, size_t prompt_bytes) {
     if (run->cli->json)
         write_json(run, prompt_bytes);
@@ -183,37 +249,36 @@ static void write_result(generate_run *run, size_t prompt_bytes) {
 }
 
 static int run_generate(cli *c, const generate_options *o, const octet_bytes *prompt, output *out) {
-    const int n = (int)o->sampling.samples;
-    generate_run run = {.cli = c, .out = out, .n_samples = n, .seed = o->sampling.seed};
-    octet_continue_params params = sampling_params(&o->sampling, o->n);
+    generate_run run = {.cli = c, .out = out, .limit = o->n, .n_samples = (int)o->sampling.samples};
     octet_runtime *runtime;
     octet_model *model;
     octet_error error = {0};
-    run.streaming = n == 1 && !c->json;
-    params.reading = show_reading;
-    params.stop = signals_defer();
+    run.streaming = o->sampling.samples == 1 && !c->json;
+    run.stop = signals_defer();
     octet_status status = cli_open(c, o->model, &runtime, &model, &error);
-    run.samples = calloc((size_t)n, sizeof *run.samples);
-    if (!status && !run.samples)
-        status = fail_memory(&error);
     if (!status)
-        status =
-            octet_continue(model, prompt->data, prompt->size, &params, take_byte, &run, &error);
-    progress_clear(&c->progress);
+        status = prepare(&run, model, o, &error);
+    if (!status)
+        status = feed_prompt(&run, prompt, &error);
+    if (!status)
+        status = generate(&run, &error);
     if (run.streaming)
         stream_end(&run);
-    else if (!status)
+    else if (!status && !*run.stop)
         write_result(&run, prompt->size);
-    for (int i = 0; i < n && run.samples; i++)
+    octet_session_destroy(&run.session);
+    for (int i = 0; i < run.n_samples && run.samples; i++)
         free(run.samples[i].bytes);
     free(run.samples);
+    free(run.feeds);
     cli_close(&runtime, &model);
-    return status ? cli_fail(c, &error) : 0;
+    if (status)
+        return cli_fail(c, &error);
+    return *run.stop ? cli_exit_code(OCTET_STOPPED) : 0;
 }
 
 static int parse(cli *c, generate_options *o, int *argc, char **argv) {
-    enum { OWN = 5 };
-    option table[OWN + SAMPLING_OPTIONS] = {
+    option own[] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
@@ -246,6 +311,9 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
     };
+    enum { OWN = sizeof own / sizeof *own };
+    option table[OWN + SAMPLING_OPTIONS];
+    memcpy(table, own, sizeof own);
     sampling_table(table + OWN, &o->sampling);
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }

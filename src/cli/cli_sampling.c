@@ -73,15 +73,13 @@ void sampling_seed(cli *c, sampling_options *o) {
     o->seed = (int64_t)seed;
 }
 
-octet_continue_params sampling_params(const sampling_options *o, int64_t bytes) {
-    return (octet_continue_params){
-        .samples = (int)o->samples,
-        .bytes = bytes,
-        .keep = o->keep,
-        .sampling = {.temperature = (float)o->temperature,
-                     .top_k = (int)o->top_k,
-                     .top_p = (float)o->top_p,
-                     .min_p = (float)o->min_p,
-                     .seed = (uint64_t)o->seed},
+octet_sampling sampling_of(const sampling_options *o, int number) {
+    return (octet_sampling){
+        .temperature = (float)o->temperature,
+        .top_k = (int)o->top_k,
+        .top_p = (float)o->top_p,
+        .min_p = (float)o->min_p,
+        .seed = (uint64_t)o->seed,
+        .number = (uint32_t)number,
     };
 }

@@ -17,7 +17,7 @@ void sampling_table(option *rows, sampling_options *o);
 /* Where nobody asked for a seed: a random one, said with -v so that the result can be had again. */
 void sampling_seed(cli *c, sampling_options *o);
 
-/* So many bytes of each continuation. */
-octet_continue_params sampling_params(const sampling_options *o, int64_t bytes);
+/* How continuation `number` is drawn. */
+octet_sampling sampling_of(const sampling_options *o, int number);
 
 #endif

@@ -45,8 +45,6 @@ static octet_status feed_prompt(run *r, const uint8_t *prompt, size_t n, octet_e
         const octet_feed feed = {r->streams[0], prompt + at, part, NULL};
         status = session_feed(r->session, &feed, 1, error);
         at += part;
-        if (!status && r->p->reading)
-            r->p->reading(r->context, at, n);
         if (!status)
             status = stopped(r, error);
     }
