@@ -65,16 +65,18 @@ static void draw_wave(picture *p, const sound *s, double top) {
     const double middle = top + WAVE / 2.0, scale = WAVE / 2.0 / p->loudest;
     const int marked = p->mark < 0 ? columns : (int)lround(p->mark / p->seconds * COLUMNS);
     const int first = marked < columns ? marked : columns;
+    float before = s->n > 0 ? s->x[0] : 0; /* bars touch */
     for (int i = 0; i < columns; i++) {
         int64_t from, to;
         span_of(&from, &to, p, i, s->rate_hz, s->n, 0);
-        float low = INFINITY, high = -INFINITY;
+        float low = before, high = before;
         for (int64_t t = from; t < to; t++) {
             low = fminf(low, s->x[t]);
             high = fmaxf(high, s->x[t]);
         }
-        p->low[i] = (float)(middle - scale * (from < to ? (double)high : 0));
-        p->high[i] = (float)(middle - scale * (from < to ? (double)low : 0));
+        before = from < to ? s->x[to - 1] : 0;
+        p->low[i] = (float)(middle - scale * (double)high);
+        p->high[i] = (float)(middle - scale * (double)low);
     }
     canvas_line(p->canvas, INK_GRID, LEFT, middle, RIGHT, middle);
     canvas_bars(p->canvas, INK_FIRST, LEFT, COLUMN, p->low, p->high, first);
