@@ -144,7 +144,7 @@ static octet_status next_block(walk *w, container_block *b, octet_error *error) 
         status = error_set(error, OCTET_CORRUPT,
                            "%s: byte %" PRIu64 ": block %" PRIu64 " stands where block %zu belongs",
                            w->t.io->name, position, b->number, w->t.n_entries);
-    if (!status && w->most && b->offset + b->content > w->most)
+    if (!status && w->most && b->kind != CONTAINER_END && b->offset + b->content > w->most)
         status = error_set(error, OCTET_ERROR,
                            "%s: the content has more bytes than the %" PRIu64 " that are allowed",
                            w->t.io->name, w->most);
@@ -218,6 +218,23 @@ static octet_status read_indexed(walk *w, const container_entry *e, uint64_t num
     return status ? status : read_block(w, &b, error);
 }
 
+/* Whether the index[n] has blocks of possible sizes, which add up to the content. */
+static octet_status check_index(const walk *w, const uint8_t *index, uint64_t n, uint64_t content,
+                                octet_error *error) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        container_entry e;
+        container_get_entry(&e, index + i * CONTAINER_ENTRY_BYTES);
+        sum += e.content <= CONTAINER_BLOCK_MOST ? e.content : content + 1 - sum;
+        if (sum > content)
+            break;
+    }
+    if (sum == content)
+        return OCTET_OK;
+    return error_set(error, OCTET_CORRUPT, "%s: the index has blocks of another length than all",
+                     w->t.io->name);
+}
+
 /* The blocks that are wanted, each where the index[n] says it is. */
 static octet_status read_by_index(walk *w, const uint8_t *index, uint64_t n, octet_error *error) {
     octet_status status = OCTET_OK;
@@ -252,6 +269,8 @@ static octet_status read_wanted(walk *w, octet_error *error) {
     w->payload_capacity = 0;
     status = check_range(w, end.content, error);
     if (!status)
+        status = check_index(w, index, end.number, end.content, error);
+    if (!status)
         status = read_by_index(w, index, end.number, error);
     free(index);
     return status;
@@ -277,6 +296,11 @@ static octet_status check_model(const container_header *h, octet_model *m, const
                          "%s: keep %" PRIu64 " is not a multiple of the patch, %" PRId64
                          ", below the context, %" PRId64,
                          name, h->keep, patch, context);
+    if (h->adapts && (h->keep || h->adapts > ADAPT_MOST))
+        return error_set(error, OCTET_CORRUPT,
+                         "%s: it learns at a rate of %g and keeps %" PRIu64
+                         " bytes: no writer makes that",
+                         name, (double)h->adapts * 1e-6, h->keep);
     return OCTET_OK;
 }
 
@@ -291,6 +315,7 @@ static octet_status read_file(walk *w, octet_model *m, container_header *h, octe
     w->x.keep = (int64_t)h->keep;
     w->x.frame = h->frame;
     w->x.mixed = h->mixed;
+    w->x.adapts = h->adapts;
     if (!status && w->t.io->seek && (w->first || w->end < UINT64_MAX || w->lost))
         status = read_wanted(w, error);
     else if (!status && w->lost)
@@ -349,6 +374,7 @@ octet_status octet_compressed_describe(octet_compressed_info *out, const octet_i
     out->rate_hz = (int)h.rate_hz;
     out->frame = (int)h.frame;
     out->mixed = h.mixed;
+    out->adapts = (double)h.adapts * 1e-6;
     out->sizes = w.t.report;
     return status;
 }

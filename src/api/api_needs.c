@@ -88,8 +88,10 @@ octet_status needs_decoding(const octet_model *m, uint32_t streams, uint64_t blo
     if (status || needed <= allowed)
         return status;
     if (mixed)
-        return error_set(error, OCTET_ERROR, "%s: decoding needs %.1f MB, %.1f MB are allowed",
-                         name, MB(needed), MB(allowed));
+        return error_set(error, OCTET_ERROR,
+                         "%s: decoding its %" PRIu32 " streams needs %.1f MB, %.1f MB are allowed: "
+                         "made with fewer it would need less",
+                         name, streams, MB(needed), MB(allowed));
     uint32_t n = streams / 2;
     for (; n && !status; n /= 2) {
         status = octet_decompress_memory(&fewer, m, (int)n, (int64_t)block_bytes, 0, error);

@@ -123,7 +123,11 @@ static octet_status find_block(walk *w, container_block *b, int *found, octet_er
     }
 }
 
+/* The caller knows the name that messages begin with. */
 static void tell(walk *w, uint64_t first, uint64_t end, const char *why) {
+    const size_t n = strlen(w->t.io->name);
+    if (strncmp(why, w->t.io->name, n) == 0 && strncmp(why + n, ": ", 2) == 0)
+        why += n + 2;
     w->n_lost++;
     w->lost_bytes += end - first;
     w->lost(w->lost_context, first, end, why);

@@ -57,8 +57,8 @@ static void tell_memory(const passage *p) {
         return;
     if (run->decompress)
         octet_compressed_peek(&streams, &block, &mixed, (uint8_t *)p->head, p->head_n);
-    if (!mixed && run->decoding.streams && run->decoding.streams < streams)
-        streams = run->decoding.streams;
+    const int most = run->decoding.streams && !mixed ? run->decoding.streams : 256;
+    streams = most < streams ? most : streams;
     if (run->decompress && streams &&
         !octet_decompress_memory(&bytes, p->model, streams, block, mixed, NULL))
         cli_detail(run->cli, "%s: %d streams at once, %.1f MB of memory", p->name, streams,
@@ -109,7 +109,9 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        if (octet_decompress_memory(&memory, p->model, r->streams ? r->streams : 1, 0, info->mixed,
+        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        if (octet_decompress_memory(&memory, p->model, most ? most : 1,
+                                    r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
                                     NULL))
             memory = -1;
     }
@@ -145,7 +147,6 @@ static void print_row(const passage *p, const octet_compressed_info *info) {
 
 static octet_status list_file(passage *p, octet_error *error) {
     octet_compressed_info info;
-    octet_model_info about;
     const octet_io io = passage_io(p);
     octet_status status = octet_compressed_describe(&info, &io, error);
     if (!status && p->run->model_name)
@@ -153,8 +154,6 @@ static octet_status list_file(passage *p, octet_error *error) {
     if (status)
         return status;
     p->model = packing_find(p->run, info.fingerprint);
-    if (p->model)
-        octet_model_info_get(p->model, &about);
     if (!p->run->rows)
         print_row(p, &info);
     else if (json_array_append_new(p->run->rows, row_of(p, &info)))
@@ -197,6 +196,8 @@ static int run_file(packing *run, const char *name) {
         status = error.code = OCTET_ERROR;
         snprintf(error.text, sizeof error.text, "%.300s: %s", path, strerror(file.error));
     }
+    if (to_file && !status && file.temporary && strcmp(name, "-") != 0)
+        (void)!fchmod(file.fd, 0600); /* until it has the source's mode */
     p.out = to_file ? &file : path ? &run->cli->out : NULL;
     if (!status)
         status = run->list ? list_file(&p, &error) : pass(&p, &error);
@@ -278,7 +279,7 @@ static int parse(packing *run, int *argc, char **argv) {
          .max = 4096,
          .argument = "N",
          .help = "streams of a block: more decode faster and cost ratio (default: one for\n16 KiB, "
-                 "up to 64); restoring: how many at once (default: all)"},
+                 "up to 64); restoring: how many at once at most\n(default: 256)"},
         {.name = "block",
          .kind = OPTION_INTEGER,
          .value = &run->block,
@@ -291,6 +292,15 @@ static int parse(packing *run, int *argc, char **argv) {
          .value = &run->coding.plain,
          .help = "by the model alone, without counts of what the block has shown so far: a\nlittle "
                  "faster, larger"},
+        {.name = "adapt",
+         .kind = OPTION_REAL,
+         .value = &run->coding.adapt,
+         .min = 0,
+         .max = 1,
+         .argument = "RATE",
+         .help =
+             "the model learns from what was coded, on both sides, at this rate (such\nas 0.002; "
+             "slower)"},
         {.name = "codec",
          .kind = OPTION_WORD,
          .value = &run->codec,

@@ -56,7 +56,7 @@ octet_status passage_open(passage *p, packing *run, const char *name, octet_erro
 void passage_close(passage *p);
 
 /* Gives the whole input instead of the file. */
-octet_status passage_replace(passage *p, uint8_t *media, size_t size);
+void passage_replace(passage *p, uint8_t *media, size_t size);
 
 octet_io passage_io(passage *p);
 

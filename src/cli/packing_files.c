@@ -109,11 +109,10 @@ void passage_close(passage *p) {
     octet_decoded_free(p->media);
 }
 
-octet_status passage_replace(passage *p, uint8_t *media, size_t size) {
+void passage_replace(passage *p, uint8_t *media, size_t size) {
     p->media = media;
     p->size = (int64_t)size;
     p->at = 0;
-    return OCTET_OK;
 }
 
 static octet_status read_bytes(void *context, void *bytes, size_t n, size_t *got,
@@ -148,8 +147,8 @@ static octet_status write_bytes(void *context, const void *bytes, size_t n, octe
     output_write(p->out, bytes, n);
     if (!p->out->error)
         return OCTET_OK;
-    if (p->out->error == EINTR)
-        return error->code = OCTET_STOPPED;
+    if (p->out->error == EINTR || p->out == &p->run->cli->out)
+        return error->code = OCTET_STOPPED; /* what befell standard output, cli_finish says */
     return fail(error, p->out->name, p->out->error);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/packing.h"
 
@@ -178,6 +179,10 @@ octet_status packing_samples(passage *p, octet_error *error) {
     octet_status status = p->model ? OCTET_OK : named_or_text(p, error);
     char *codec = status ? NULL : codec_of(p->model);
     const octet_encode_params how = {.codec = codec, .max_seconds = SECONDS_MOST};
+    if (!status && p->fd == STDIN_FILENO) {
+        status = error->code = OCTET_ERROR;
+        snprintf(error->text, sizeof error->text, "--samples: needs a file, not standard input");
+    }
     if (!status && (!codec || !strcmp(codec, "raw"))) {
         status = error->code = OCTET_ERROR;
         snprintf(error->text, sizeof error->text, "--samples: the model reads bytes, not samples");
@@ -190,11 +195,12 @@ octet_status packing_samples(passage *p, octet_error *error) {
                  "%.200s: its samples, %s in %s, cannot be kept as %s, which the model reads",
                  p->name, encoded.media.samples, encoded.media.container, codec);
     }
+    encoded.media.lossless = 0; /* WAV of the codec's samples, not of the source's */
     if (!status)
         status = octet_decode_memory(&wav, &size, &encoded.media, encoded.bytes, "wav", error);
     if (!status) {
         cli_remark(run->cli, "%s: its audio is kept, as WAV, not the file", p->name);
-        status = passage_replace(p, wav, size);
+        passage_replace(p, wav, size);
     }
     octet_encoded_free(&encoded);
     free(codec);

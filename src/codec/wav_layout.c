@@ -31,7 +31,7 @@ octet_status wav_layout_read(wav_layout *out, const uint8_t *head, size_t n, con
     if (n < RIFF_BYTES || memcmp(head + 8, "WAVE", 4) != 0 ||
         (memcmp(head, "RIFF", 4) != 0 && memcmp(head, "RIFX", 4) != 0 &&
          memcmp(head, "RF64", 4) != 0))
-        return error_set(error, OCTET_CORRUPT, "%s: is not WAV", name);
+        return error_set(error, OCTET_CORRUPT, "%s: not WAV", name);
     out->big_endian = memcmp(head, "RIFX", 4) == 0;
     const size_t at = find_data(head, n, out->big_endian);
     if (!at)
