@@ -34,6 +34,7 @@ typedef struct octet_compress_params {
                     and cost ratio, since each begins without context */
     int64_t block; /* bytes of content in a block, 1,024 to 2^26; 0: 2^20 */
     int64_t keep;  /* as in octet_session_params; -1: the model's */
+    octet_profile profile; /* 0: f32. The file says which, and is decoded so */
 } octet_compress_params;
 
 typedef struct octet_compress_report {
@@ -56,7 +57,7 @@ octet_status octet_decompress(octet_model *model, const octet_io *io, octet_comp
  * need no model. fingerprint: 32 hexadecimal digits. */
 typedef struct octet_compressed_info {
     char fingerprint[33];
-    const char *profile;         /* "f32" */
+    const char *profile;         /* as octet_profile_name */
     octet_compress_report sizes; /* without bits */
 } octet_compressed_info;
 

@@ -23,7 +23,7 @@
 
 typedef struct compressor {
     transfer t;
-    const model *model;
+    model model; /* of the profile */
     int64_t keep;
     size_t block, stream_least;
     uint32_t streams;
@@ -48,7 +48,7 @@ static octet_status code_byte(void *context, int64_t offset, const float *logits
     frequencies f;
     octet_status status = transfer_stopped(&c->t, error);
     if (!status)
-        status = frequencies_set(&f, logits, (int)c->model->config.vocabulary, error);
+        status = frequencies_set(&f, logits, (int)c->model.config.vocabulary, error);
     if (status)
         return status;
     const int byte = c->stream[offset];
@@ -82,9 +82,9 @@ static octet_status prepare_reader(compressor *c, size_t longest, octet_error *e
         return OCTET_OK;
     window_reader_destroy(&c->reader);
     c->longest = longest;
-    if (window_reader_fits(c->model, (int64_t)longest))
-        return window_reader_create(&c->reader, c->model, (int64_t)longest, c->keep, error);
-    return session_create(&c->session, c->model, 1, c->keep, error);
+    if (window_reader_fits(&c->model, (int64_t)longest))
+        return window_reader_create(&c->reader, &c->model, (int64_t)longest, c->keep, error);
+    return session_create(&c->session, &c->model, 1, c->keep, error);
 }
 
 /* The payload of content[n] in *b; one that is not shorter is not finished. */
@@ -173,7 +173,6 @@ static octet_status write_end(compressor *c, octet_error *error) {
 static octet_status check_params(compressor *c, const octet_model *m,
                                  const octet_compress_params *p, octet_error *error) {
     const int64_t context = m->model->config.context, patch = m->model->shape[0].unit_bytes;
-    c->model = m->model;
     c->streams = p && p->streams ? (uint32_t)p->streams : STREAMS;
     c->stream_least = p && p->streams ? STREAM_LEAST : STREAM_BYTES;
     c->block = p && p->block ? (size_t)p->block : BLOCK_BYTES;
@@ -189,13 +188,13 @@ static octet_status check_params(compressor *c, const octet_model *m,
                          "keep %" PRId64 " is not a multiple of the patch, %" PRId64
                          ", below the context, %" PRId64,
                          c->keep, patch, context);
-    return OCTET_OK;
+    return api_model_profile(&c->model, m, p ? p->profile : OCTET_F32, error);
 }
 
 octet_status octet_compress(octet_model *m, const octet_compress_params *p, const octet_io *io,
                             octet_compress_report *report, octet_error *error) {
     compressor c = {0};
-    container_header h = {.profile = CONTAINER_F32};
+    container_header h = {.profile = p && p->profile == OCTET_INT8 ? CONTAINER_INT8 : CONTAINER_F32};
     uint8_t header[CONTAINER_HEADER_BYTES];
     octet_status status = check_params(&c, m, p, error);
     if (!status)

@@ -21,6 +21,7 @@ typedef struct lane {
 typedef struct expander {
     transfer t;
     const model *model; /* NULL: only checksums are looked at */
+    model of_profile;   /* that one */
     int64_t keep;
     uint8_t *content, *payload;
     size_t content_capacity, payload_capacity;
@@ -276,6 +277,10 @@ static octet_status check_model(const container_header *h, octet_model *m, const
     return OCTET_OK;
 }
 
+static octet_profile profile_of(const container_header *h) {
+    return h->profile == CONTAINER_INT8 ? OCTET_INT8 : OCTET_F32;
+}
+
 static octet_status expand(expander *x, octet_model *m, container_header *h, octet_error *error) {
     uint8_t header[CONTAINER_HEADER_BYTES];
     octet_status status = take(x, header, sizeof header, error);
@@ -283,7 +288,9 @@ static octet_status expand(expander *x, octet_model *m, container_header *h, oct
         status = container_get_header(h, header, x->t.io->name, error);
     if (!status && m)
         status = check_model(h, m, x->t.io->name, error);
-    x->model = m ? m->model : NULL;
+    if (!status && m)
+        status = api_model_profile(&x->of_profile, m, profile_of(h), error);
+    x->model = m ? &x->of_profile : NULL;
     x->keep = (int64_t)h->keep;
     if (!status)
         status = read_blocks(x, error);
@@ -318,7 +325,7 @@ octet_status octet_compressed_describe(octet_compressed_info *out, const octet_i
     if (!status)
         status = expand(&x, NULL, &h, error);
     transfer_fingerprint_text(out->fingerprint, h.fingerprint);
-    out->profile = "f32";
+    out->profile = octet_profile_name((int)profile_of(&h));
     out->sizes = x.t.report;
     return status;
 }

@@ -44,6 +44,7 @@ typedef struct compress_run {
     octet_compress_params params;
     const char *model_name, *out_name;
     int64_t streams, block;
+    const char *profile;
     int decompress, test, list, to_stdout, force, keep_source, remove_source;
     int64_t threads;
     octet_runtime *runtime;
@@ -376,11 +377,12 @@ static int parse(compress_run *run, int *argc, char **argv) {
          .max = 1 << 26,
          .argument = "BYTES",
          .help = "content of a block (default: 1 MiB)"},
+        OPTION_PROFILE(run->profile, "f32"),
     };
     const option_usage *usage = run->decompress ? &usage_of_decompress : &usage_of_compress;
     int n = (int)(sizeof table / sizeof *table);
-    /* the last two are of coding only */
-    int code = options_parse(run->cli, usage, table, run->decompress ? n - 2 : n, argc, argv);
+    /* the last three are of coding only */
+    int code = options_parse(run->cli, usage, table, run->decompress ? n - 3 : n, argc, argv);
     if (run->threads && !run->cli->threads)
         run->cli->threads = run->threads;
     return code;
@@ -412,7 +414,8 @@ static int run_command(compress_run *run, int argc, char **argv) {
         return 1;
     }
     run->decompress |= run->test;
-    run->params = (octet_compress_params){(int)run->streams, run->block, -1};
+    run->params = (octet_compress_params){
+        (int)run->streams, run->block, -1, cli_profile(run->profile)};
     run->stop = signals_defer();
     if (!run->list && cli_open(run->cli, run->model_name, &run->runtime, &run->model, &error))
         return cli_fail(run->cli, &error);

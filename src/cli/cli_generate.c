@@ -229,12 +229,14 @@ static octet_status generate(generate_run *run, octet_error *error) {
 typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
     int64_t n, top_k, seed, samples, keep;
+    const char *profile;
     double temperature, top_p, min_p;
 } generate_options;
 
 static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
                             octet_error *error) {
-    octet_session_params params = {.streams = (int)o->samples, .keep = o->keep};
+    octet_session_params params = {
+        .streams = (int)o->samples, .keep = o->keep, .profile = cli_profile(o->profile)};
     run->samples = calloc((size_t)o->samples, sizeof *run->samples);
     run->feeds = calloc((size_t)o->samples, sizeof *run->feeds);
     if (!run->samples || !run->feeds)
@@ -379,6 +381,7 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .argument = "FILE",
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
+        OPTION_PROFILE(o->profile, "f32"),
     };
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }

@@ -68,10 +68,11 @@ octet_status container_get_header(container_header *h, const uint8_t in[CONTAINE
     memcpy(h->fingerprint, at, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
     h->keep = get(&at, 8);
-    if (h->profile != CONTAINER_F32 || memcmp(at, zeros, sizeof zeros) != 0)
+    if (h->profile < CONTAINER_F32 || h->profile > CONTAINER_INT8 ||
+        memcmp(at, zeros, sizeof zeros) != 0)
         return error_set(error, OCTET_CORRUPT,
-                         "%s: arithmetic profile %" PRIu32 " is not known, %d is", name, h->profile,
-                         CONTAINER_F32);
+                         "%s: arithmetic profile %" PRIu32 " is not known, %d and %d are", name,
+                         h->profile, CONTAINER_F32, CONTAINER_INT8);
     return OCTET_OK;
 }
 

@@ -90,7 +90,9 @@ void cpu_range(int64_t units, int64_t grain, int task, int n_tasks, int64_t *beg
  * in another shape or that an earlier node of the program has changed. What is not transposed is
  * cheap to pack where it is multiplied. */
 static int is_packable(const cpu_program *p, const node *n) {
-    if (n->op != OP_MATMUL || n->params.matmul.transpose_a || !n->params.matmul.transpose_b)
+    const int is_linear =
+        n->op == OP_MATMUL && !n->params.matmul.transpose_a && n->params.matmul.transpose_b;
+    if (!is_linear && n->op != OP_LINEAR_INT8)
         return 0;
     const tensor *b = n->input[1], *owner = tensor_storage(b);
     if (owner->kind != TENSOR_VARIABLE || owner->variable->kind != VARIABLE_PARAMETER ||
@@ -104,16 +106,16 @@ static int is_packable(const cpu_program *p, const node *n) {
 
 /* The packed form of b for a matrix product, made on first use; NULL when it has none, and with
  * *status set when memory is out. */
-static const float *packed_form_of(cpu_program *p, const node *n, octet_status *status,
-                                   octet_error *error) {
+static const void *packed_form_of(cpu_program *p, const node *n, octet_status *status,
+                                  octet_error *error) {
     if (!is_packable(p, n))
         return NULL;
-    packed_form form = {tensor_storage(n->input[1])->variable};
-    const float *packed = packed_form_memory(&form, error);
+    packed_form form = {tensor_storage(n->input[1])->variable, n->op == OP_LINEAR_INT8};
+    const void *packed = packed_form_memory(&form, error);
     if (!packed)
         *status = OCTET_NO_MEMORY;
     for (int i = 0; i < p->n_forms; i++)
-        if (p->forms[i].source == form.source)
+        if (p->forms[i].source == form.source && p->forms[i].int8 == form.int8)
             return packed;
     p->forms[p->n_forms++] = form;
     return packed;
@@ -217,8 +219,15 @@ static octet_status resolve_node(cpu_program *p, const cpu_backend *cpu, int i, 
         c->in[k] = tensor_memory(p, n->input[k]);
     for (int k = 0; k < n->n_outputs; k++)
         c->out[k] = tensor_memory(p, n->output[k]);
-    if (!cpu->blas)
+    if (n->op == OP_LINEAR_INT8)
+        c->packed_int8 = packed_form_of(p, n, &status, error);
+    else if (!cpu->blas)
         c->packed = packed_form_of(p, n, &status, error);
+    const tensor *owner = n->op == OP_LINEAR_INT8 ? tensor_storage(n->input[1]) : NULL;
+    if (owner && !status && !c->packed_int8 && owner->variable &&
+        owner->variable->kind == VARIABLE_PARAMETER)
+        status = error_set(error, OCTET_ERROR, "linear_int8: %s is changed by the same graph",
+                           owner->variable->name);
     c->workspace = p->block + p->workspace_at + *workspace;
     *workspace += node_workspace(cpu, row, n);
     note_updated(p, n);

@@ -29,7 +29,7 @@ static octet_status allocate(backend *b, variable *v, octet_error *error) {
     planned_variable *made = calloc(1, sizeof *made);
     if (!made)
         return error_memory(error, v->name, sizeof *made);
-    made->bytes = (size_t)variable_elements(v) * dtype_bytes(v->type);
+    made->bytes = variable_bytes(v);
     *kind_total((planner *)b, v) += made->bytes;
     v->memory = made;
     return OCTET_OK;
@@ -61,8 +61,10 @@ static octet_status read_variable(backend *b, const variable *v, int64_t first, 
 }
 
 static void note_packed(planner *p, const node *n) {
-    const tensor *factor = n->op == OP_MATMUL ? tensor_storage(n->input[1]) : NULL;
-    if (!factor || !n->params.matmul.transpose_b || !factor->variable ||
+    const int is_linear = n->op == OP_LINEAR_INT8 ||
+                          (n->op == OP_MATMUL && n->params.matmul.transpose_b);
+    const tensor *factor = is_linear ? tensor_storage(n->input[1]) : NULL;
+    if (!factor || !factor->variable ||
         factor->variable->kind != VARIABLE_PARAMETER)
         return;
     planned_variable *v = factor->variable->memory;
