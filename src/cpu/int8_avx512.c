@@ -5,6 +5,7 @@
  * of keys the sign bit is turned over, so 128 times the sum of q is. */
 #include <immintrin.h>
 
+#define INT8_SCALARS_ONLY
 #include "cpu/int8_rows.inc"
 
 #ifdef __clang__
@@ -20,6 +21,12 @@ INLINE __m512i broadcast4(const void *from) {
     int32_t four;
     memcpy(&four, from, sizeof four);
     return _mm512_set1_epi32(four);
+}
+
+/* A compiler that knows the instruction as a built-in moves its sum about. */
+INLINE __m512i add_products(__m512i sum, __m512i a, __m512i b) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
 }
 
 INLINE __mmask16 mask_of(int64_t n) {
@@ -53,7 +60,7 @@ INLINE void tile(const int8_product *p, int64_t m, int64_t panel, const int rows
             const __m512i a = broadcast4(x + i * p->stride);
             UNROLL
             for (int j = 0; j < panels; j++)
-                sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], a, four[j]);
+                sum[i][j] = add_products(sum[i][j], a, four[j]);
         }
     }
     UNROLL
@@ -109,6 +116,51 @@ static void multiply(const int8_product *p) {
         tiles_1(p, panel);
 }
 
+/* --- rounding: as int8_rows.inc, where adding MAGIC is what the conversion does ----------------- */
+
+/* Integers of 16 elements. */
+INLINE __m512i rounded(const float *x, __m512 factor) {
+    return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), factor));
+}
+
+static float round_avx512(uint8_t *q, const float *x, int64_t n, uint8_t bias) {
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    /* 16 elements of 8 bits: packing leaves quarters of each vector side by side */
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i most = _mm512_setzero_si512();
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        most = _mm512_max_epu32(most, _mm512_and_si512(_mm512_loadu_si512(x + i), magnitude));
+    if (i < n)
+        most = _mm512_max_epu32(
+            most, _mm512_and_si512(_mm512_maskz_loadu_epi32(mask_of(n - i), x + i), magnitude));
+    float inverse;
+    const float scale = scale_of(&inverse, _mm512_reduce_max_epu32(most));
+    for (i = n; i < int8_padded(n); i++)
+        q[i] = bias;
+    if (inverse == 0.0f) {
+        memset(q, bias, (size_t)n);
+        return scale;
+    }
+    const __m512 factor = _mm512_set1_ps(inverse);
+    const __m512i more = _mm512_set1_epi8((char)bias);
+    for (i = 0; i + 64 <= n; i += 64) {
+        const __m512i a = _mm512_packs_epi32(rounded(x + i, factor), rounded(x + i + 16, factor));
+        const __m512i b =
+            _mm512_packs_epi32(rounded(x + i + 32, factor), rounded(x + i + 48, factor));
+        const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b));
+        _mm512_storeu_si512(q + i, _mm512_add_epi8(bytes, more));
+    }
+    for (; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        const __m512 y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(y));
+        _mm_mask_storeu_epi8(q + i, mask,
+                             _mm_add_epi8(bytes, _mm512_castsi512_si128(more)));
+    }
+    return scale;
+}
+
 /* --- attention ------------------------------------------------------------------------------- */
 
 /* rows x (tiles of 16 keys). */
@@ -133,10 +185,10 @@ INLINE void score_tiles(const int8_scores *s, int m, int t, const int rows, cons
         UNROLL
         for (int i = 0; i < rows; i++) {
             const __m512i a = broadcast4(q + i * s->q_stride);
-            of_q[i] = _mm512_dpbusd_epi32(of_q[i], ones, a);
+            of_q[i] = add_products(of_q[i], ones, a);
             UNROLL
             for (int j = 0; j < tiles; j++)
-                sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], four[j], a);
+                sum[i][j] = add_products(sum[i][j], four[j], a);
         }
     }
     UNROLL
@@ -196,7 +248,7 @@ INLINE void value_tiles(const int8_values *v, int m, int64_t d, const int rows, 
                 const __m512i a = broadcast4(w + i * v->lanes);
                 UNROLL
                 for (int j = 0; j < vectors; j++)
-                    sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], a, four[j]);
+                    sum[i][j] = add_products(sum[i][j], a, four[j]);
             }
         }
     }
@@ -229,10 +281,70 @@ static void add_values(const int8_values *v) {
     }
 }
 
+/* Lanes i and i+8, then i and i+4, i+2, i+1. */
+INLINE float tree_sum(__m512 v) {
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+/* exact_exp of x <= 0 or NaN. The product n 0.693359375 is exact, so that its fused difference
+ * rounds alike. */
+INLINE __m512 negative_exp(__m512 x) {
+    const __m512 magic = _mm512_set1_ps(MAGIC);
+    const __m512 t = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), magic);
+    const __m512 n = _mm512_sub_ps(t, magic);
+    const __m512 r = _mm512_sub_ps(_mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x),
+                                   _mm512_mul_ps(n, _mm512_set1_ps(-2.12194440e-4f)));
+    __m512 q = _mm512_set1_ps(1.9875691500e-4f);
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(1.3981999507e-3f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(8.3334519073e-3f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(4.1665795894e-2f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(1.6666665459e-1f));
+    q = _mm512_add_ps(_mm512_mul_ps(q, r), _mm512_set1_ps(5.0000001201e-1f));
+    const __m512 y = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(q, _mm512_mul_ps(r, r)), r),
+                                   _mm512_set1_ps(1.0f));
+    const __m512i p = _mm512_maskz_add_epi32(
+        _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.3365402f), _CMP_NLT_UQ), _mm512_castps_si512(y),
+        _mm512_slli_epi32(_mm512_castps_si512(t), 23));
+    return _mm512_mask_mov_ps(_mm512_castsi512_ps(p), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x);
+}
+
+static float soften_avx512(const int8_softmax *x) {
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff), low = _mm512_set1_epi32(127);
+    const int lanes = x->lanes;
+    float *s = x->score;
+    hide_unseen(x);
+    __m512 top = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+    for (int i = 0; i < lanes; i += 16)
+        top = _mm512_max_ps(_mm512_loadu_ps(s + i), top);
+    const __m512 max = _mm512_set1_ps(_mm512_reduce_max_ps(top));
+    __m512i most = _mm512_setzero_si512();
+    for (int i = 0; i < lanes; i += 16) {
+        const __m512 p = negative_exp(_mm512_sub_ps(_mm512_loadu_ps(s + i), max));
+        const __mmask16 some = _mm512_cmp_ps_mask(p, _mm512_setzero_ps(), _CMP_GT_OQ);
+        const __m512 w = _mm512_maskz_mul_ps(some, p, _mm512_loadu_ps(x->scale + i));
+        sum = _mm512_add_ps(sum, p);
+        most = _mm512_max_epu32(most, _mm512_and_si512(_mm512_castps_si512(w), magnitude));
+        _mm512_storeu_ps(s + i, w);
+    }
+    float inverse;
+    const float factor = factor_of(&inverse, _mm512_reduce_max_epu32(most), tree_sum(sum));
+    const __m512 by = _mm512_set1_ps(inverse);
+    for (int i = 0; i < lanes; i += 16) {
+        const __m512i w = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(s + i), by));
+        const __m512i high = _mm512_and_si512(_mm512_srli_epi32(w, 7), low);
+        _mm_storeu_si128((void *)(x->high + i), _mm512_cvtepi32_epi8(high));
+        _mm_storeu_si128((void *)(x->low + i), _mm512_cvtepi32_epi8(_mm512_and_si512(w, low)));
+    }
+    return factor;
+}
+
 void int8_kernels_avx512(int8_kernels *k) {
-    *k = (int8_kernels){.round = round_row,
+    *k = (int8_kernels){.round = round_avx512,
                         .multiply = multiply,
                         .scores = scores,
-                        .soften = soften_row,
+                        .soften = soften_avx512,
                         .add_values = add_values};
 }

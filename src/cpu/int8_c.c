@@ -110,7 +110,7 @@ void int8_weights_pack(void *form, const float *w, int64_t n, int64_t k, int64_t
         int8_t *to = panels + row / INT8_PANEL * panel_bytes(k) + row % INT8_PANEL * 4;
         float inverse = 0.0f;
         sum[row] = 0;
-        scale[row] = row < n ? scale_row(&inverse, w + row * k, k) : 0.0f;
+        scale[row] = row < n ? scale_of(&inverse, largest_bits(w + row * k, k)) : 0.0f;
         for (int64_t i = 0; i < k && inverse != 0.0f; i++) {
             const float t = w[row * k + i] * inverse + MAGIC;
             const int8_t q = (int8_t)(exact_bits(t) - exact_bits(MAGIC));
