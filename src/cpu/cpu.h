@@ -39,7 +39,7 @@ typedef struct cpu_call {
     void *out[NODE_MAX_OUTPUTS]; /* of an in-place op: the variable's memory */
     void *workspace;     /* of the size the row asked for, 64-byte aligned; no content is kept */
     const float *packed; /* matmul: the packed form of b when it is a parameter, else NULL */
-    const void *packed_int8; /* linear_int8: likewise of w */
+    const void *packed_int8[NODE_MAX_OUTPUTS]; /* linear_int8: likewise of each w */
     const struct matmul_blas *blas; /* set when matrix products go to OpenBLAS */
     int n_lanes;                    /* threads of the pool: lane < n_lanes */
     double *cost;                   /* where cpu_tasks adds up the cost of a phase, or NULL */

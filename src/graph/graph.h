@@ -221,7 +221,8 @@ tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *po
 #define INT8_MOST_TERMS 131072
 
 /* y[..,O] of x[..,I] and w[O,I], I <= INT8_MOST_TERMS: rows of both as integers, y_mn = (their
- * exact product, as f32) * (s_m s_n). */
+ * exact product, as f32) * (s_m s_n). Calls with the same x that follow one another become one
+ * node of up to three outputs. */
 tensor *linear_int8(graph *g, tensor *x, tensor *w);
 
 /* Attention as `attention`, without lse, and its marks. Rows of q, k and v of each head are

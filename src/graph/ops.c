@@ -118,6 +118,12 @@ tensor *linear_int8(graph *g, tensor *x, tensor *w) {
     int64_t dim[TENSOR_MAX_RANK];
     memcpy(dim, x->dim, sizeof dim);
     dim[x->rank - 1] = tensor_rows(w);
+    node *last = g->n_nodes ? g->nodes[g->n_nodes - 1] : NULL;
+    if (last && last->op == OP_LINEAR_INT8 && last->input[0] == x &&
+        last->n_outputs < NODE_MAX_OUTPUTS && w->type == DTYPE_F32 && w->producer != last) {
+        last->input[last->n_inputs++] = w; /* x is rounded once */
+        return record_result(g, last, DTYPE_F32, x->rank, dim);
+    }
     tensor *inputs[] = {x, w};
     return record_result(g, record_node(g, OP_LINEAR_INT8, 2, inputs), DTYPE_F32, x->rank, dim);
 }

@@ -61,10 +61,8 @@ static octet_status read_variable(backend *b, const variable *v, int64_t first, 
 }
 
 static void note_packed(planner *p, const node *n) {
-    const int is_linear = n->op == OP_LINEAR_INT8 ||
-                          (n->op == OP_MATMUL && n->params.matmul.transpose_b);
-    const tensor *factor = is_linear ? tensor_storage(n->input[1]) : NULL;
-    if (!factor || !factor->variable ||
+    const tensor *factor = n->op == OP_MATMUL ? tensor_storage(n->input[1]) : NULL;
+    if (!factor || !n->params.matmul.transpose_b || !factor->variable ||
         factor->variable->kind != VARIABLE_PARAMETER)
         return;
     planned_variable *v = factor->variable->memory;
