@@ -20,6 +20,9 @@ octet_status cpu_memory_allocate(variable *v, octet_error *error) {
     if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
         return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
                          dtype_name(v->type));
+    if (variable_is_int8(v) && (v->rank != 4 || v->dim[1] % 32 || v->dim[3] < 2))
+        return error_set(error, OCTET_ERROR,
+                         "%s: a state of integers is [S,R,G,D+1], R a multiple of 32", v->name);
     size_t bytes = variable_is_int8(v) ? variable_bytes(v)
                                        : (size_t)variable_elements(v) * sizeof(float);
     cpu_memory *m = calloc(1, sizeof *m);

@@ -505,9 +505,10 @@ tensor *store_int8(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos
     if (!ready(g, state, x))
         return NULL;
     if (state->rank != 4 || x->rank != 4 || !is_int8(state) || state->dim[2] != x->dim[2] ||
-        state->dim[3] != x->dim[3] + 1)
+        state->dim[3] != x->dim[3] + 1 || state->dim[1] % 32)
         return refuse(g, OP_STORE_INT8, state, x,
-                      "a state[S,R,G,D+1] of integers and x[B,T,G,D] are needed");
+                      "a state[S,R,G,D+1] of integers, R a multiple of 32, and x[B,T,G,D] are "
+                      "needed");
     if (!is_lane(slot, x->dim[0]) || !is_lane(pos, x->dim[0]) || !is_lane(count, x->dim[0]))
         return refuse(g, OP_STORE_INT8, state, x, "slot, pos and count[B] are needed");
     tensor *inputs[] = {state, x, slot, pos, count};
