@@ -84,7 +84,9 @@ static buffer compress_bytes(octet_model *m, const uint8_t *data, size_t n, int 
                              int64_t block_bytes, octet_compress_report *report) {
     pair p = {.in = {.data = (uint8_t *)data, .size = n}};
     const octet_io io = io_of(&p);
-    const octet_compress_params how = {streams, block_bytes, -1};
+    /* an odd number of streams is coded in int8 */
+    const octet_compress_params how = {streams, block_bytes, -1,
+                                       streams % 2 ? OCTET_INT8 : OCTET_F32};
     support_ok(octet_compress(m, &how, &io, report, &error), &error);
     return p.out;
 }
