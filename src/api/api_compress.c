@@ -123,12 +123,18 @@ static octet_status write_end(compressor *c, octet_error *error) {
     return status;
 }
 
+/* What is kept is read twice. Of text an eighth of the context codes as well as a half. */
+static int64_t usual_keep(const config *c, int64_t patch) {
+    const int64_t eighth = c->context / 8 / patch * patch;
+    return eighth < c->keep ? eighth : c->keep;
+}
+
 static octet_status check_params(compressor *c, const octet_model *m,
                                  const octet_compress_params *p, octet_error *error) {
     const int64_t context = m->model->config.context, patch = m->model->shape[0].unit_bytes;
     c->coder.model = &c->model;
     c->coder.mixes = !p || !p->plain;
-    c->coder.keep = p && p->keep != -1 ? p->keep : m->model->config.keep;
+    c->coder.keep = p && p->keep != -1 ? p->keep : usual_keep(&m->model->config, patch);
     c->streams = p && p->streams ? (uint32_t)p->streams : STREAMS;
     c->stream_least = p && p->streams ? STREAM_LEAST : STREAM_BYTES;
     c->block = p && p->block ? (size_t)p->block : BLOCK_BYTES;
