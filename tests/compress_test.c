@@ -105,9 +105,11 @@ static octet_status expand_bytes(octet_model *m, const buffer *packed, buffer *o
 
 static void check_round_trip(octet_model *m, const uint8_t *data, size_t n, int streams,
                              int64_t block_bytes) {
-    const octet_compress_params how = {
-        .streams = streams, .block = block_bytes, .keep = -1, .plain = n % 3 == 0,
-        .profile = n % 2 ? OCTET_INT8 : OCTET_F32};
+    const octet_compress_params how = {.streams = streams,
+                                       .block = block_bytes,
+                                       .keep = -1,
+                                       .plain = n % 3 == 0,
+                                       .profile = n % 2 ? OCTET_INT8 : OCTET_F32};
     buffer packed = compress_so(m, data, n, &how, NULL), back;
     support_ok(expand_bytes(m, &packed, &back), &error);
     assert_int_equal(back.size, n);

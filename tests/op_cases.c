@@ -49,8 +49,8 @@ static void build_matmul(op_case *c, int index) {
 }
 const op_row test_op_matmul = {2 * 2 * 4 * COUNT(matmul_sizes), build_matmul};
 
-/* w as a parameter of both types, as an input, and two and three of them, which become one node; the
- * bound is for the scales and the conversion of the sum. */
+/* w as a parameter of both types, as an input, and two and three of them, which become one node;
+ * the bound is for the scales and the conversion of the sum. */
 static void build_linear_int8(op_case *c, int index) {
     const int kind = case_pick(&index, 5);
     const int64_t *size = matmul_sizes[case_pick(&index, COUNT(matmul_sizes))];

@@ -171,7 +171,8 @@ static void build_any_store(op_case *c, int index, int int8) {
                   {4, 96, 3, 17, 3, 16, LAYOUT_KEYS}, {5, 32, 4, 32, 1, 65, LAYOUT_KEYS},
                   {2, 32, 1, 31, 4, 1, LAYOUT_KEYS},  {16, 128, 16, 64, 4, 64, LAYOUT_KEYS}};
     const int variant = case_pick(&index, 4);
-    const int k = int8 ? 4 + case_pick(&index, COUNT(shapes) - 4) : case_pick(&index, COUNT(shapes));
+    const int k =
+        int8 ? 4 + case_pick(&index, COUNT(shapes) - 4) : case_pick(&index, COUNT(shapes));
     const int first = case_pick(&index, 2), values = int8 && index;
     const int64_t S = shapes[k].S, R = shapes[k].R, B = shapes[k].B, T = shapes[k].T;
     const int64_t G = shapes[k].G, D = shapes[k].D;

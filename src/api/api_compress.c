@@ -236,8 +236,9 @@ static octet_status write_blocks(compressor *c, octet_error *error) {
 static octet_status write_file(compressor *c, octet_model *m, octet_content content,
                                octet_error *error) {
     const int int8 = c->model.arithmetic == ARITHMETIC_INT8;
-    container_header h = {
-        .profile = int8 ? CONTAINER_INT8 : CONTAINER_F32, .keep = (uint64_t)c->coder.keep, .mixed = c->coder.mixes};
+    container_header h = {.profile = int8 ? CONTAINER_INT8 : CONTAINER_F32,
+                          .keep = (uint64_t)c->coder.keep,
+                          .mixed = c->coder.mixes};
     uint8_t header[CONTAINER_HEADER_BYTES];
     octet_status status = fill(c, error);
     if (!status)

@@ -142,8 +142,7 @@ octet_status api_model_profile(model *out, const octet_model *m, octet_profile p
                                octet_error *error) {
     if (!octet_profile_name((int)profile))
         return error_set(error, OCTET_ERROR, "%s: there is no profile %d", m->path, (int)profile);
-    model_with_arithmetic(out, m->model,
-                          profile == OCTET_INT8 ? ARITHMETIC_INT8 : ARITHMETIC_F32);
+    model_with_arithmetic(out, m->model, profile == OCTET_INT8 ? ARITHMETIC_INT8 : ARITHMETIC_F32);
     return OCTET_OK;
 }
 

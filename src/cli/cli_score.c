@@ -34,7 +34,8 @@ typedef struct score_file {
 } score_file;
 
 static const option_usage usage = {
-    "[-m MODEL] FILE... [--per-byte] [--keep N] [--strided] [--profile int8] [--by-position] [--svg FILE] [--json]",
+    "[-m MODEL] FILE... [--per-byte] [--keep N] [--strided] [--profile int8] [--by-position] "
+    "[--svg FILE] [--json]",
     "Prints what each file costs under the model: the sum of -log2 p over its bytes, and that per\n"
     "byte. The first byte counts too. \"-\" is standard input.",
     "  octet score book.txt\n"
@@ -133,7 +134,9 @@ static void score_one(score_run *run, const char *path) {
     octet_bytes bytes = {0};
     octet_error error = {.text = "no memory"};
     score_file file = {.run = run, .name = strcmp(path, "-") ? path : "standard input"};
-    octet_score_params params = {.keep = run->keep, .context = &file, .strided = run->strided,
+    octet_score_params params = {.keep = run->keep,
+                                 .context = &file,
+                                 .strided = run->strided,
                                  .profile = cli_profile(run->profile)};
     double bits = 0;
     signals_immediate(); /* reading a pipe or a terminal may take for ever */

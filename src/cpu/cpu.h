@@ -40,9 +40,9 @@ typedef struct cpu_call {
     void *workspace;     /* of the size the row asked for, 64-byte aligned; no content is kept */
     const float *packed; /* matmul: the packed form of b when it is a parameter, else NULL */
     const void *packed_int8[NODE_MAX_OUTPUTS]; /* linear_int8: likewise of each w */
-    const struct matmul_blas *blas; /* set when matrix products go to OpenBLAS */
-    int n_lanes;                    /* threads of the pool: lane < n_lanes */
-    double *cost;                   /* where cpu_tasks adds up the cost of a phase, or NULL */
+    const struct matmul_blas *blas;            /* set when matrix products go to OpenBLAS */
+    int n_lanes;                               /* threads of the pool: lane < n_lanes */
+    double *cost; /* where cpu_tasks adds up the cost of a phase, or NULL */
 } cpu_call;
 
 /* The row of an op. Phases run one after the other, the tasks of a phase in any order and in

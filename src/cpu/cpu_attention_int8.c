@@ -88,8 +88,8 @@ static void set_segments(block *w, int rows, const source *sinks, const source *
     }
     const int64_t begin = low < high ? low / INT8_PANEL : 0;
     w->segments[0] = (segment){sinks, 0, (int)tiles_of(most), 0};
-    w->segments[1] = (segment){from, begin, (int)(tiles_of(high) - begin),
-                               w->segments[0].n * INT8_PANEL};
+    w->segments[1] =
+        (segment){from, begin, (int)(tiles_of(high) - begin), w->segments[0].n * INT8_PANEL};
     w->lanes = (w->segments[0].n + w->segments[1].n) * INT8_PANEL;
 }
 
@@ -266,8 +266,8 @@ static void pack(const cpu_call *c, const attention_shape *s, int64_t head, int6
         if (begin + INT8_PANEL > s->time)
             memset(to, 0, (size_t)int8_tile_bytes(s->d));
         for (int64_t t = begin; t < begin + INT8_PANEL && t < s->time; t++) {
-            const float *x = (const float *)c->in[1 + values] +
-                             ((b * s->time + t) * s->key_heads + g) * s->d;
+            const float *x =
+                (const float *)c->in[1 + values] + ((b * s->time + t) * s->key_heads + g) * s->d;
             const float scale = c->kernels->int8.round(q, x, s->d, 0);
             int8_tile_put(to, s->d, (int)(t - begin), values, q, scale);
         }
@@ -325,8 +325,7 @@ static attention_shape cached_shape(const node *n) {
 
 /* What is seen may begin and end inside the same tile of the ring. */
 static int64_t cached_lanes(const node *n) {
-    return n->input[1]->dim[1] + INT8_PANEL +
-           (n->params.attention.sinks ? n->input[7]->dim[1] : 0);
+    return n->input[1]->dim[1] + INT8_PANEL + (n->params.attention.sinks ? n->input[7]->dim[1] : 0);
 }
 
 static size_t cached_workspace(const node *n, int n_lanes) {

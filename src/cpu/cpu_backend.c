@@ -104,8 +104,8 @@ static int is_packable(const cpu_program *p, const node *n, int input) {
     return 1;
 }
 
-/* The packed form of an input of a matrix product, made on first use; NULL when it has none, and with
- * *status set when memory is out. */
+/* The packed form of an input of a matrix product, made on first use; NULL when it has none, and
+ * with *status set when memory is out. */
 static const void *packed_form_of(cpu_program *p, const node *n, int input, octet_status *status,
                                   octet_error *error) {
     if (!is_packable(p, n, input))

@@ -60,9 +60,7 @@ static int by_rows(const shape *s, int n_tasks) {
 static int tasks(const cpu_call *c, int phase) {
     const shape s = shape_of(c->node);
     if (phase == 0)
-        return packed_bytes(c->node, s.n_weights)
-                   ? cpu_tasks(c, s.panels, 64.0 * (double)s.k)
-                   : 0;
+        return packed_bytes(c->node, s.n_weights) ? cpu_tasks(c, s.panels, 64.0 * (double)s.k) : 0;
     const double cost = (double)s.rows * (double)s.k * (double)(s.outputs + 64) / 4;
     const int64_t most = s.rows > s.panels ? s.rows : s.panels;
     return cpu_tasks(c, most, cost / (double)(most > 0 ? most : 1));
@@ -128,8 +126,8 @@ static void run(const cpu_call *c, int phase, int task, int n_tasks, int lane) {
     for (int64_t m = rows[0]; m < rows[1]; m += ROWS) {
         const int64_t n = rows[1] - m < ROWS ? rows[1] - m : ROWS;
         for (int64_t i = 0; i < n; i++)
-            scale[i] = c->kernels->int8.round(
-                x + i * s.stride, (const float *)c->in[0] + (m + i) * s.k, s.k, 128);
+            scale[i] = c->kernels->int8.round(x + i * s.stride,
+                                              (const float *)c->in[0] + (m + i) * s.k, s.k, 128);
         run_weights(c, &s, panels, m, n, x);
     }
 }

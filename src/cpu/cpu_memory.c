@@ -23,8 +23,8 @@ octet_status cpu_memory_allocate(variable *v, octet_error *error) {
     if (variable_is_int8(v) && (v->rank != 4 || v->dim[1] % 32 || v->dim[3] < 2))
         return error_set(error, OCTET_ERROR,
                          "%s: a state of integers is [S,R,G,D+1], R a multiple of 32", v->name);
-    size_t bytes = variable_is_int8(v) ? variable_bytes(v)
-                                       : (size_t)variable_elements(v) * sizeof(float);
+    size_t bytes =
+        variable_is_int8(v) ? variable_bytes(v) : (size_t)variable_elements(v) * sizeof(float);
     cpu_memory *m = calloc(1, sizeof *m);
     v->memory = m;
     if (m && (m->data = memory_aligned(bytes)))

@@ -116,7 +116,8 @@ static void multiply(const int8_product *p) {
         tiles_1(p, panel);
 }
 
-/* --- rounding: as int8_rows.inc, where adding MAGIC is what the conversion does ----------------- */
+/* --- rounding: as int8_rows.inc, where adding MAGIC is what the conversion does -----------------
+ */
 
 /* Integers of 16 elements. */
 INLINE __m512i rounded(const float *x, __m512 factor) {
@@ -155,8 +156,7 @@ static float round_avx512(uint8_t *q, const float *x, int64_t n, uint8_t bias) {
         const __mmask16 mask = mask_of(n - i);
         const __m512 y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
         const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(y));
-        _mm_mask_storeu_epi8(q + i, mask,
-                             _mm_add_epi8(bytes, _mm512_castsi512_si128(more)));
+        _mm_mask_storeu_epi8(q + i, mask, _mm_add_epi8(bytes, _mm512_castsi512_si128(more)));
     }
     return scale;
 }
@@ -231,9 +231,9 @@ INLINE void value_tiles(const int8_values *v, int m, int64_t d, const int rows, 
     UNROLL
     for (int i = 0; i < 2 * rows; i++)
         UNROLL
-        for (int j = 0; j < vectors; j++)
-            sum[i][j] = _mm512_maskz_loadu_epi32(j + 1 < vectors ? 0xffff : last,
-                                                 v->sum + (2 * m + i) * padded + d + 16 * j);
+    for (int j = 0; j < vectors; j++)
+        sum[i][j] = _mm512_maskz_loadu_epi32(j + 1 < vectors ? 0xffff : last,
+                                             v->sum + (2 * m + i) * padded + d + 16 * j);
     for (int t = 0; t < v->n_tiles; t++) {
         const uint8_t *from = v->tiles + t * bytes + 4 * d;
         const uint8_t *w = v->weights + 2 * m * v->lanes + t * INT8_PANEL;
@@ -241,8 +241,7 @@ INLINE void value_tiles(const int8_values *v, int m, int64_t d, const int rows, 
             __m512i four[4];
             UNROLL
             for (int j = 0; j < vectors; j++)
-                four[j] =
-                    _mm512_maskz_loadu_epi32(j + 1 < vectors ? 0xffff : last, from + 64 * j);
+                four[j] = _mm512_maskz_loadu_epi32(j + 1 < vectors ? 0xffff : last, from + 64 * j);
             UNROLL
             for (int i = 0; i < 2 * rows; i++) {
                 const __m512i a = broadcast4(w + i * v->lanes);
@@ -255,9 +254,9 @@ INLINE void value_tiles(const int8_values *v, int m, int64_t d, const int rows, 
     UNROLL
     for (int i = 0; i < 2 * rows; i++)
         UNROLL
-        for (int j = 0; j < vectors; j++)
-            _mm512_mask_storeu_epi32(v->sum + (2 * m + i) * padded + d + 16 * j,
-                                     j + 1 < vectors ? 0xffff : last, sum[i][j]);
+    for (int j = 0; j < vectors; j++)
+        _mm512_mask_storeu_epi32(v->sum + (2 * m + i) * padded + d + 16 * j,
+                                 j + 1 < vectors ? 0xffff : last, sum[i][j]);
 }
 
 static void add_values(const int8_values *v) {

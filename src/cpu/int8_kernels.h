@@ -69,8 +69,8 @@ typedef struct int8_values {
 /* Scores of one row become weights: lanes outside [begin[i], end[i]) of both ranges are not seen.
  * Returns what the sums of values are to be multiplied by. */
 typedef struct int8_softmax {
-    float *score;       /* [lanes], a multiple of 16; is used up */
-    const float *scale; /* [lanes], of values */
+    float *score;        /* [lanes], a multiple of 16; is used up */
+    const float *scale;  /* [lanes], of values */
     uint8_t *high, *low; /* [lanes] */
     int lanes;
     int begin[2], end[2]; /* ascending; the second range may be empty */

@@ -213,9 +213,10 @@ tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, ten
 /* Store, of the rows pos[b]+t < R only: the state keeps the first rows and is no ring. */
 tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
 
-/* --- integers. A row x[n] of floats becomes integers q[n] and a scale s, x about s q: a = max |x_i|;
- * q_i = round(x_i i) with i = 127 (1/a), to even, s = a (1/127), 1/127 rounded to f32; 1/a is
- * exact_reciprocal. q = 0 and s = 0 where a < 2^-100, s NaN where a >= 2^100 or an x_i is NaN. */
+/* --- integers. A row x[n] of floats becomes integers q[n] and a scale s, x about s q: a = max
+ * |x_i|; q_i = round(x_i i) with i = 127 (1/a), to even, s = a (1/127), 1/127 rounded to f32; 1/a
+ * is exact_reciprocal. q = 0 and s = 0 where a < 2^-100, s NaN where a >= 2^100 or an x_i is NaN.
+ */
 
 /* Most terms of a sum of products of such integers. */
 #define INT8_MOST_TERMS 131072

@@ -356,11 +356,10 @@ tensor *attention_int8(graph *g, tensor *q, tensor *k, tensor *v, tensor *first,
 
 /* False when recording has failed already. */
 static int is_attention(graph *g, const tensor *o, const char *what) {
-    if (!o ||
-        (o->producer && (o->producer->op == OP_ATTENTION || o->producer->op == OP_ATTENTION_GRAD ||
-                         o->producer->op == OP_ATTENTION_CACHED ||
-                         o->producer->op == OP_ATTENTION_INT8 ||
-                         o->producer->op == OP_ATTENTION_CACHED_INT8)))
+    if (!o || (o->producer &&
+               (o->producer->op == OP_ATTENTION || o->producer->op == OP_ATTENTION_GRAD ||
+                o->producer->op == OP_ATTENTION_CACHED || o->producer->op == OP_ATTENTION_INT8 ||
+                o->producer->op == OP_ATTENTION_CACHED_INT8)))
         return o != NULL;
     error_set(&g->error, OCTET_ERROR, "%s: \"%s\" is no result of attention", what,
               o->producer ? op_name(o->producer->op) : "input");

@@ -1,7 +1,7 @@
 /* ref_ops_int8.c: the ops that round rows to integers.
  *
- * Which integers a row becomes is a rule of floats, taken from there (MATH.md, "Integers"); all that
- * follows is in double, and weights of attention are not rounded at all. */
+ * Which integers a row becomes is a rule of floats, taken from there (MATH.md, "Integers"); all
+ * that follows is in double, and weights of attention are not rounded at all. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
