@@ -470,6 +470,9 @@ tensor *attention_sinks(graph *g, tensor *o, int64_t sinks, tensor *keys, tensor
                   (long long)sinks, op_name(n->op));
         return NULL;
     }
+    if (n->op == OP_ATTENTION_CACHED_INT8 &&
+        !sums_hold(g, n->op, n->input[0], n->input[1]->dim[1] + sinks))
+        return NULL;
     n->params.attention.sinks = (int32_t)sinks;
     if (cached) {
         n->input[7] = keys;
