@@ -166,4 +166,8 @@ void octet_decoded_free(uint8_t *data);
 octet_status octet_decode_file(const char *path, const octet_media *media, const uint8_t *bytes,
                                const char *container, octet_error *error);
 
+/* The container that a file's first bytes are the signature of: wav, aiff, au, flac, ogg (also with
+ * Opus inside), mp3 with a tag in front; NULL: none of them. */
+const char *octet_media_signature(const void *head, size_t n);
+
 #endif

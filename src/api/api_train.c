@@ -44,7 +44,15 @@ octet_status octet_train(octet_runtime *runtime, const octet_train_params *p,
                          octet_train_report *report, void *context, octet_error *error) {
     train_losses losses = {0};
     const run_loader loader = {load, sum_up, &losses};
-    return run_train(runtime->backend, p, &loader, report, context, error);
+    octet_train_params resolved = *p;
+    char from[API_PATH_BYTES];
+    if (p->from) {
+        octet_status status = api_model_path(from, p->from, error);
+        if (status)
+            return status;
+        resolved.from = from;
+    }
+    return run_train(runtime->backend, &resolved, &loader, report, context, error);
 }
 
 struct octet_trainer {

@@ -129,8 +129,8 @@ static octet_status override(run *r, octet_error *error) {
     return check_readable(&r->config, error);
 }
 
-/* The configuration: the file's, or when a run goes on without one the checkpoint's. Its seed
- * likewise. */
+/* The configuration: the file's, or without one the checkpoint's that the run goes on from, or the
+ * model's that it starts from. The seed of a run that goes on likewise. */
 static octet_status open_config(run *r, int going_on, octet_error *error) {
     octet_status status;
     r->seed = r->p->seed;
@@ -143,6 +143,8 @@ static octet_status open_config(run *r, int going_on, octet_error *error) {
         status = config_read(&r->config, r->p->config, error);
     else if (going_on)
         status = read_stored_config(&r->config, r->last, error);
+    else if (r->p->from)
+        status = read_stored_config(&r->config, r->p->from, error);
     else
         return error_set(error, OCTET_ERROR, "no configuration is given (-c CONFIG)");
     return status ? status : override(r, error);
@@ -203,6 +205,16 @@ static octet_status open_data(run *r, octet_error *error) {
     return check_size(r, error);
 }
 
+static octet_status start_from(run *r, octet_error *error) {
+    char differs[256], text[4096 + 512];
+    octet_status status = trainer_start_from(r->trainer, r->p->from, differs, error);
+    if (!status && *differs) {
+        snprintf(text, sizeof text, "%s: %s", r->p->from, differs);
+        tell(r, OCTET_TRAIN_REMARK, 0, NULL, text);
+    }
+    return status;
+}
+
 static octet_status open_run(run *r, octet_error *error) {
     int going_on = 0;
     octet_status status = open_paths(r, &going_on, error);
@@ -216,6 +228,8 @@ static octet_status open_run(run *r, octet_error *error) {
             trainer_create(&r->trainer, r->backend, &r->config, r->data, r->seed, steps, error);
     if (!status && going_on)
         status = trainer_load(r->trainer, r->last, error);
+    else if (!status && r->p->from)
+        status = start_from(r, error);
     if (!status)
         status = file_make_directory(r->p->out, error);
     if (!status)
