@@ -1,6 +1,6 @@
 #!/bin/sh
-# codec_cli_test.sh BINARY: octet encode and octet decode as people and scripts use them: round trips,
-# losses that are said, pipes, odd files, full disks, signals. Makes its own audio. Prints TAP.
+# codec_cli_test.sh BINARY: octet encode, decode, continue and plot as people and scripts use them: round
+# trips, losses that are said, pipes, odd files, full disks, signals. Makes its own audio. Prints TAP.
 octet=$(realpath "$1")
 [ -x "$octet" ] || {
     echo "usage: codec_cli_test.sh BINARY" >&2
@@ -354,6 +354,147 @@ run train things -c records.json -o kept_records
 [ "$rc" -eq 0 ]
 verdict "train on records" $?
 works "score of records counts whole patches" '^ *1836 .* things$' score -m kept_records things
+# --- continue ------------------------------------------------------------------------------------
+works "continue --help" '^examples:' continue --help
+"$octet" decode eight --raw --codec pcm8 --rate 8000 --channels 1 -o clip.wav
+bytes() { tail -c +45 "$1"; } # of a WAV's samples
+size() { wc -c <"$1"; }
+going="continue -m heard --seed 3 --seconds 0.1"
+# shellcheck disable=SC2086
+works "a clip goes on" '^wav u8, 8000 Hz, 1 channel, seam at 0\.500 s, 0\.600 s in all  longer\.wav$' $going clip.wav -o longer.wav
+[ "$(size longer.wav)" -eq $(($(size clip.wav) + 800)) ] && [ "$(wc -l <err)" -eq 1 ] &&
+    grep -q 'clip.wav: the model reads the last 0.012 of 0.500 s$' err
+verdict "by 800 samples, and says what it read" $?
+bytes clip.wav >old
+bytes longer.wav | head -c 4000 | cmp -s - old
+verdict "after the clip's own samples" $?
+$octet $going clip.wav -o twice.wav -q >/dev/null 2>err
+cmp -s longer.wav twice.wav && [ ! -s err ]
+verdict "equal seeds, equal files; -q is silent" $?
+$octet $going clip.wav -o twice.wav -f --seed 3 >/dev/null 2>err
+[ $? -eq 1 ] && grep -q 'seed: given twice' err
+verdict "--seed twice" $?
+$octet $going clip.wav --only-new -o only.wav -q >/dev/null
+bytes longer.wav | tail -c 800 >fresh
+bytes only.wav | cmp -s - fresh
+verdict "--only-new" $?
+$octet $going clip.wav -q >stream.wav
+bytes stream.wav >c
+bytes longer.wav | cmp -s - c
+verdict "to standard output the same samples" $?
+$octet $going clip.wav --raw -q -o - | cmp -s - c
+verdict "--raw without a header" $?
+works "a stream can be read back" '4800 frames' encode stream.wav -o b
+$octet $going - -q <clip.wav | cmp -s - stream.wav
+verdict "a clip from standard input" $?
+$octet $going clip.wav --samples 3 -o many.wav -q >out
+[ "$(wc -l <out)" -eq 3 ] && cmp -s many-1.wav longer.wav && ! cmp -s many-1.wav many-2.wav && [ -s many-3.wav ]
+verdict "three as one batch, the first as alone" $?
+$octet $going clip.wav --samples 2 -o many.flac -q --json >out
+grep -Eq '^\{"clip": "clip.wav", "container": "flac", "samples": "s8", "rate_hz": 8000, "channels": 1, "clip_frames": 4000, "seam_seconds": 0.5, "read_bytes": 96, "seed": 3, "files": \[\{"path": "many-1.flac", "new_frames": 800\}, \{"path": "many-2.flac", "new_frames": 800\}\]\}$' out &&
+    "$octet" encode many-1.flac --codec pcm8 --raw -o c -q >/dev/null && bytes longer.wav | cmp -s - c
+verdict "--json, and another container by the suffix" $?
+"$octet" decode even --raw --codec pcm16 --rate 44100 --channels 2 -o fast44.flac
+works "a stereo clip of another rate" '^flac s16, 44100 Hz, 2 channels, seam at 0\.091 s, 0\.191 s in all  two$' \
+    continue -m heard --seconds 0.1 fast44.flac -o two
+grep -q 'fast44.flac: continued at 8000 Hz and resampled to 44100 Hz$' err && grep -q 'hears the average of 2 channels' err
+verdict "and what is done about it" $?
+"$octet" encode two -o c --raw -q >/dev/null
+head -c 16000 c | cmp -s - even
+verdict "its samples are unchanged" $?
+"$octet" decode even --raw --codec pcm16 --rate 8000 --channels 1 -o sound.ogg
+works "an Ogg goes on as WAV" '^wav f32, ' continue -m heard --seconds 0 sound.ogg -o vorbis
+grep -q 'sound.ogg: ogg would not keep its samples, wav is written' err
+verdict "which is said" $?
+: >nothing
+"$octet" decode nothing --raw --codec pcm8 --rate 8000 --channels 1 -o zero.wav
+printf 'abc' >three
+"$octet" decode three --raw --codec pcm8 --rate 8000 --channels 1 -o three.wav
+# shellcheck disable=SC2086
+works "a clip of nothing" 'seam at 0\.000 s, 0\.100 s in all' $going zero.wav -o z.wav
+grep -q 'holds no samples, the model starts from nothing' err
+verdict "is said to be one" $?
+# shellcheck disable=SC2086
+works "a clip shorter than a patch" 'seam at 0\.000 s, 0\.100 s in all' $going three.wav -o z3.wav
+[ ! -s err ] && bytes z3.wav | head -c 3 | cmp -s - three
+verdict "without a word" $?
+works "--seconds 0 is the clip" 'seam at 0\.500 s, 0\.500 s in all' continue -m heard clip.wav --seconds 0 -o none.wav
+bytes none.wav | cmp -s - old
+verdict "and nothing else" $?
+for bad in -2 1e9 x; do
+    fails "--seconds $bad" 1 "seconds: \"$bad\" is not a number from -1 to 86400" continue -m heard clip.wav --seconds $bad -o new.wav
+done
+fails "--seconds -0.5" 1 'seconds: neither 0 or more nor -1' continue -m heard clip.wav --seconds -0.5 -o new.wav
+fails "without end into a file" 1 'seconds -1 .without end.: only to standard output' continue -m heard clip.wav --seconds -1 -o new.wav
+fails "several to standard output" 1 'samples: needs -o FILE' continue -m heard clip.wav --samples 2
+fails "more than a WAV holds" 1 'wav cannot hold' continue -m heard fast44.flac --seconds 80000 -o new.wav -q
+fails "two clips" 1 'needs one file, not 2' continue -m heard clip.wav clip.wav -o new.wav
+fails "a missing clip" 1 'missing: .*No such file' continue -m heard missing -o new.wav
+fails "a clip that is none" 3 'even: is not audio that is read' continue -m heard even -o new.wav
+fails "a container that changes samples" 1 '"ogg" would not keep' continue -m heard clip.wav -o new.ogg
+run continue -m heard clip.wav -o longer.wav
+[ "$rc" -eq 1 ] && grep -q 'longer.wav: the file exists (-f replaces it)$' err && cmp -s longer.wav twice.wav
+verdict "what exists stays" $?
+run continue -m heard clip.wav -o many.wav --samples 3
+[ "$rc" -eq 1 ] && grep -q 'many-1.wav: the file exists' err
+verdict "also of several" $?
+# shellcheck disable=SC2086
+run $going clip.wav -o twice.wav -f
+[ "$rc" -eq 0 ] && cmp -s longer.wav twice.wav
+verdict "but for -f" $?
+OCTET_MODELS=none run continue clip.wav -o new.wav
+[ "$rc" -ne 0 ] && grep -Eq 'bundled model "speech"|reads the last' err
+verdict "the default model is speech" $?
+sed 's/"codec.*"channels": 1, //' audio.json >text.json
+"$octet" train samples -c text.json -o text --threads 2 >/dev/null 2>&1
+fails "a model of text" 4 'model text/best.safetensors reads no audio' continue -m text clip.wav -o new.wav
+run continue -m heard clip.wav -o /dev/full
+[ "$rc" -eq 1 ] && grep -q '/dev/full: No space left' err
+verdict "continue -o a full disk" $?
+"$octet" continue -m heard clip.wav -q >/dev/full 2>err
+[ $? -eq 1 ] && grep -q 'standard output: No space left' err && [ "$(wc -l <err)" -eq 1 ]
+verdict "continue to a full disk" $?
+{
+    "$octet" continue -m heard clip.wav --seconds -1 -q 2>err
+    echo $? >code
+} | head -c 5000 >c
+[ "$(cat code)" -eq 1 ] && grep -q 'standard output: Broken pipe' err && [ "$(size c)" -eq 5000 ]
+verdict "without end, until the pipe closes" $?
+"$octet" continue -m heard clip.wav --seconds 80000 -o new.wav -q >out 2>err &
+child=$!
+sleep 0.5
+kill -INT $child
+wait $child
+[ $? -eq 130 ] && [ ! -e new.wav ] && [ ! -s err ]
+verdict "SIGINT: 130, nothing left" $?
+
+# --- pictures ------------------------------------------------------------------------------------
+works "plot --help" '^examples:' plot --help
+run plot clip.wav fast44.flac longer.wav --mark 0.5 -m heard -o sounds.svg
+[ "$rc" -eq 0 ] && [ ! -s out ] && [ ! -s err ] && [ "$(grep -c 'clip.wav\|fast44.flac\|longer.wav' sounds.svg)" -eq 3 ] &&
+    [ "$(grep -c '<image' sounds.svg)" -eq 3 ] && grep -q ' bit<' sounds.svg && tail -n 1 sounds.svg | grep -q '</svg>$'
+verdict "waveforms, spectrograms and bits of three files" $?
+works "a PNG, as JSON" '^\{"path": "sounds.png", "files": 1\}$' plot clip.wav -o sounds.png --json
+run plot clip.wav -o sounds.png
+[ "$rc" -eq 0 ] && [ "$(head -c 4 sounds.png | tail -c 3)" = PNG ]
+verdict "a PNG" $?
+run plot zero.wav -o zero.svg
+[ "$rc" -eq 0 ] && grep -q '0.000 s' zero.svg
+verdict "a picture of nothing" $?
+fails "plot without -o" 1 'needs -o OUT' plot clip.wav
+fails "plot without a file" 1 'needs 1 to 16 files, not 0' plot -o new.svg
+fails "a picture of another kind" 1 'new.jpg: a picture.s name ends in .svg or .png' plot clip.wav -o new.jpg
+fails "a picture of a text" 3 'is not audio that is read' plot clip.wav audio.json -o new.svg
+fails "a mark before the start" 1 'mark: "-1" is not a number' plot clip.wav --mark -1 -o new.svg
+fails "bits under a model of text" 4 'reads no audio' plot clip.wav -m text -o new.svg
+fails "a picture in a missing folder" 1 'none/new.png: ' plot clip.wav -o none/new.png
+ln -s /dev/full full.svg
+ln -s /dev/full full.png
+for suffix in svg png; do
+    run plot clip.wav -o full.$suffix
+    [ "$rc" -eq 1 ] && grep -q "full.$suffix: .*No space left" err
+    verdict "a picture on a full disk, $suffix" $?
+done
 
 left=$(find . -name '*.tmp.*' | wc -l)
 verdict "no temporary is left" "$left"

@@ -41,6 +41,16 @@ void octet_model_codec(octet_encode_params *out, const octet_model *m) {
     out->codec = out->codec ? out->codec : "raw";
 }
 
+octet_status media_need_codec(const octet_model *m, octet_error *error) {
+    return m->model->config.rate_hz > 0
+               ? OCTET_OK
+               : error_set(
+                     error, OCTET_WRONG_MODEL,
+                     "model %s reads no audio: its configuration has no codec pcm8, mulaw8 or "
+                     "pcm16",
+                     *m->path ? m->path : "without a name");
+}
+
 octet_status octet_model_bytes(octet_bytes *out, octet_losses *losses, const octet_model *m,
                                const char *path, octet_error *error) {
     *out = (octet_bytes){NULL, 0, NULL};

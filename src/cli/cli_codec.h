@@ -1,4 +1,4 @@
-/* cli_codec.h: what octet encode and octet decode share. */
+/* cli_codec.h: what the commands that read and write audio share. */
 #ifndef CLI_CLI_CODEC_H
 #define CLI_CLI_CODEC_H
 

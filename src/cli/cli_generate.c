@@ -2,15 +2,12 @@
  *
  * All samples are streams of one session and advance together, one byte each a turn. A single one
  * is written while it grows, several when all are done. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "cli/cli_codec.h"
-#include "cli/options.h"
+#include "cli/cli_sampling.h"
 #include "cli/signals.h"
 #include "cli/utf8.h"
 
@@ -287,27 +284,20 @@ static octet_status generate(generate_run *run, octet_error *error) {
 
 typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
-    int64_t n, top_k, seed, samples, keep;
+    int64_t n;
     int utf8;
-    double temperature, top_p, min_p;
+    sampling_options sampling;
 } generate_options;
 
 static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
                             octet_error *error) {
-    octet_session_params params = {.streams = (int)o->samples, .keep = o->keep};
-    run->samples = calloc((size_t)o->samples, sizeof *run->samples);
-    run->feeds = calloc((size_t)o->samples, sizeof *run->feeds);
+    octet_session_params params = {.streams = run->n_samples, .keep = o->sampling.keep};
+    run->samples = calloc((size_t)run->n_samples, sizeof *run->samples);
+    run->feeds = calloc((size_t)run->n_samples, sizeof *run->feeds);
     if (!run->samples || !run->feeds)
         return fail_memory(error);
     for (int i = 0; i < run->n_samples; i++)
-        run->samples[i].sampling = (octet_sampling){
-            .temperature = (float)o->temperature,
-            .top_k = (int)o->top_k,
-            .top_p = (float)o->top_p,
-            .min_p = (float)o->min_p,
-            .seed = (uint64_t)o->seed,
-            .number = (uint32_t)i,
-        };
+        run->samples[i].sampling = sampling_of(&o->sampling, i);
     return octet_session_create(&run->session, model, &params, error);
 }
 
@@ -354,7 +344,7 @@ static octet_status plan(generate_run *run, const octet_model *model, const gene
 }
 
 static int run_generate(cli *c, const generate_options *o, const octet_bytes *prompt, output *out) {
-    generate_run run = {.cli = c, .out = out, .n_samples = (int)o->samples};
+    generate_run run = {.cli = c, .out = out, .n_samples = (int)o->sampling.samples};
     octet_runtime *runtime;
     octet_model *model;
     octet_error error = {0};
@@ -386,18 +376,8 @@ static int run_generate(cli *c, const generate_options *o, const octet_bytes *pr
     return *run.stop ? cli_exit_code(OCTET_STOPPED) : 0;
 }
 
-/* Nobody asked for a seed: a random one, said with -v so that the result can be had again. */
-static int64_t make_seed(cli *c) {
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        seed = (uint64_t)time(NULL);
-    seed %= (uint64_t)OPTION_NO_LIMIT;
-    cli_detail(c, "--seed %llu", (unsigned long long)seed);
-    return (int64_t)seed;
-}
-
 static int parse(cli *c, generate_options *o, int *argc, char **argv) {
-    option table[] = {
+    option own[] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
@@ -422,59 +402,10 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .max = OPTION_NO_LIMIT,
          .argument = "BYTES",
          .help = "how many (default: 512, or the rest of an image; -1: until interrupted)"},
-        {.name = "temperature",
-         .kind = OPTION_REAL,
-         .value = &o->temperature,
-         .min = 0,
-         .max = 1000,
-         .argument = "X",
-         .help = "default 1; 0: always the most likely byte"},
-        {.name = "top-k",
-         .kind = OPTION_INTEGER,
-         .value = &o->top_k,
-         .min = 0,
-         .max = 256,
-         .argument = "K",
-         .help = "only the K most likely bytes (default: 0, all)"},
-        {.name = "top-p",
-         .kind = OPTION_REAL,
-         .value = &o->top_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "the fewest bytes whose probabilities reach P (default: 1, all)"},
-        {.name = "min-p",
-         .kind = OPTION_REAL,
-         .value = &o->min_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "bytes at least P times as likely as the most likely (default: 0)"},
         {.name = "utf8",
          .kind = OPTION_FLAG,
          .value = &o->utf8,
          .help = "only bytes that make UTF-8 of what follows the prompt, to its last character"},
-        {.name = "seed",
-         .kind = OPTION_INTEGER,
-         .value = &o->seed,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "S",
-         .help = "equal seeds give equal bytes (default: random, -v says it)"},
-        {.name = "samples",
-         .kind = OPTION_INTEGER,
-         .value = &o->samples,
-         .min = 1,
-         .max = 4096,
-         .argument = "N",
-         .help = "continuations, made as one batch (default: 1)"},
-        {.name = "keep",
-         .kind = OPTION_INTEGER,
-         .value = &o->keep,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "N",
-         .help = "bytes kept when the text passes the context (default: the model's)"},
         {.name = "out",
          .letter = 'o',
          .kind = OPTION_PATH,
@@ -483,6 +414,10 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
     };
+    enum { OWN = sizeof own / sizeof *own };
+    option table[OWN + SAMPLING_OPTIONS];
+    memcpy(table, own, sizeof own);
+    sampling_table(table + OWN, &o->sampling);
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }
 
@@ -490,14 +425,13 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
 static const char *check(const cli *c, const generate_options *o) {
     if (o->prompt && o->prompt_file)
         return "--prompt and --prompt-file exclude each other";
-    if (o->n == -1 && (o->samples > 1 || c->json))
+    if (o->n == -1 && (o->sampling.samples > 1 || c->json))
         return "-n -1 (without end) goes with neither --samples nor --json";
     return NULL;
 }
 
 int cli_generate(cli *c, int argc, char **argv) {
-    generate_options o = {
-        .n = NOT_GIVEN, .seed = -1, .samples = 1, .keep = -1, .temperature = 1, .top_p = 1};
+    generate_options o = {.n = NOT_GIVEN};
     octet_bytes prompt = {0};
     octet_error error = {0};
     output file;
@@ -513,8 +447,7 @@ int cli_generate(cli *c, int argc, char **argv) {
                       argv[0]);
         return 1;
     }
-    if (o.seed < 0)
-        o.seed = make_seed(c);
+    sampling_seed(c, &o.sampling);
     if (o.prompt_file && octet_bytes_open(&prompt, o.prompt_file, &error))
         return cli_fail(c, &error);
     octet_bytes text = {(const uint8_t *)o.prompt, o.prompt ? strlen(o.prompt) : 0, NULL};
