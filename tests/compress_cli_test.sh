@@ -76,31 +76,31 @@ done <"$data/golden.txt"
 # --- ranges
 for range in 0:1 0:15621 4095:4097 4096:8192 9000:12500 15620:15621 777:; do
     from=${range%:*} to=${range#*:}
-    tail -c +$((from + 1)) mixed | head -c $((${to:-15621} - from)) >wanted
+    tail -c +$((from + 1)) kinds | head -c $((${to:-15621} - from)) >wanted
     # shellcheck disable=SC2086
-    "$octet" decompress $text --range $range "$data/mixed.oct" >file 2>err
+    "$octet" decompress $text --range $range "$data/kinds.oct" >file 2>err
     # shellcheck disable=SC2086
-    "$octet" decompress $text --range $range <"$data/mixed.oct" >redirected 2>>err
+    "$octet" decompress $text --range $range <"$data/kinds.oct" >redirected 2>>err
     # shellcheck disable=SC2086
-    cat "$data/mixed.oct" | "$octet" decompress $text --range $range >piped 2>>err
+    cat "$data/kinds.oct" | "$octet" decompress $text --range $range >piped 2>>err
     cmp -s file wanted && cmp -s piped wanted && cmp -s redirected wanted && [ ! -s err ]
     verdict "range $range" $?
 done
 # shellcheck disable=SC2086
 {
-fails "a range past the end" 1 'bytes up to 15622 are wanted, the content has 15621' decompress $text --range 5:15622 "$data/mixed.oct"
-fails "a range backwards" 1 'is not A:B with A below B' decompress $text --range 5:5 "$data/mixed.oct"
-fails "a range of words" 1 'is not A:B' decompress $text --range a:b "$data/mixed.oct"
-fails "a range when compressing" 1 'are for restoring' compress $text --range 1:2 mixed
-works "a range to a file" decompress $text --range 10:20 -o part "$data/mixed.oct"
+fails "a range past the end" 1 'bytes up to 15622 are wanted, the content has 15621' decompress $text --range 5:15622 "$data/kinds.oct"
+fails "a range backwards" 1 'is not A:B with A below B' decompress $text --range 5:5 "$data/kinds.oct"
+fails "a range of words" 1 'is not A:B' decompress $text --range a:b "$data/kinds.oct"
+fails "a range when compressing" 1 'are for restoring' compress $text --range 1:2 kinds
+works "a range to a file" decompress $text --range 10:20 -o part "$data/kinds.oct"
 [ "$(wc -c <part)" -eq 10 ]
 verdict "holds the range" $?
 }
 
 # --- damage: block 1 of four begins after the header and block 0
-position=$("$octet" compress -l --json "$data/mixed.oct" >/dev/null && od -An -tu4 -j 76 -N 4 "$data/mixed.oct" | tr -d ' ')
+position=$("$octet" compress -l --json "$data/kinds.oct" >/dev/null && od -An -tu4 -j 76 -N 4 "$data/kinds.oct" | tr -d ' ')
 position=$((64 + 64 + position))
-cp "$data/mixed.oct" bad.oct
+cp "$data/kinds.oct" bad.oct
 printf 'x' | dd of=bad.oct bs=1 seek=$((position + 200)) conv=notrunc 2>/dev/null
 # shellcheck disable=SC2086
 {
@@ -108,11 +108,11 @@ fails "a damaged block" 3 'block 1 \(bytes 4096 to 8191 of the content\) is dama
 [ ! -e bad ]
 verdict "leaves nothing" $?
 run decompress $text -c --range 8192: bad.oct
-tail -c +8193 mixed >wanted
+tail -c +8193 kinds >wanted
 [ "$rc" -eq 0 ] && cmp -s out wanted
 verdict "a range past the damage" $?
 }
-(head -c 4096 mixed; head -c 4096 /dev/zero; tail -c +8193 mixed) >wanted
+(head -c 4096 kinds; head -c 4096 /dev/zero; tail -c +8193 kinds) >wanted
 recovers() { # name, what is said of the loss, file to recover: from a file and from a pipe
     # shellcheck disable=SC2086
     "$octet" decompress $text --recover -c "$3" >out 2>err
@@ -124,19 +124,19 @@ recovers() { # name, what is said of the loss, file to recover: from a file and 
     verdict "$1" $?
 }
 recovers "recover: bits" 'bytes 4096 to 8191 of the content are lost: ' bad.oct
-cp "$data/mixed.oct" bad.oct
+cp "$data/kinds.oct" bad.oct
 printf 'x' | dd of=bad.oct bs=1 seek=$((position + 20)) conv=notrunc 2>/dev/null
 recovers "recover: a block's header" 'bytes 4096 to 8191 of the content are lost: ' bad.oct
-(head -c $((position + 200)) "$data/mixed.oct"; tail -c +$((position + 202)) "$data/mixed.oct") >bad.oct
+(head -c $((position + 200)) "$data/kinds.oct"; tail -c +$((position + 202)) "$data/kinds.oct") >bad.oct
 recovers "recover: a byte gone" 'bytes 4096 to 8191 of the content are lost: ' bad.oct
-(head -c $((position + 200)) "$data/mixed.oct"; echo more; tail -c +$((position + 201)) "$data/mixed.oct") >bad.oct
+(head -c $((position + 200)) "$data/kinds.oct"; echo more; tail -c +$((position + 201)) "$data/kinds.oct") >bad.oct
 recovers "recover: bytes more" 'bytes 4096 to 8191 of the content are lost: ' bad.oct
-head -c $((position + 300)) "$data/mixed.oct" >bad.oct
-(head -c 4096 mixed; head -c 4096 /dev/zero) >wanted
+head -c $((position + 300)) "$data/kinds.oct" >bad.oct
+(head -c 4096 kinds; head -c 4096 /dev/zero) >wanted
 recovers "recover: the end gone" 'the file has no end' bad.oct
 # shellcheck disable=SC2086
-run decompress $text --recover "$data/mixed.oct" -o whole
-[ "$rc" -eq 0 ] && cmp -s whole mixed
+run decompress $text --recover "$data/kinds.oct" -o whole
+[ "$rc" -eq 0 ] && cmp -s whole kinds
 verdict "recover: nothing is damaged" $?
 
 # --- audio
@@ -165,14 +165,14 @@ same "too" x odd.wav
 # --- bundled models: by the file's kind, and by the fingerprint
 mkdir models && cp "$data/text.safetensors" models/text.safetensors && cp "$data/pcm16.safetensors" models/speech.safetensors
 export OCTET_MODELS=$work/models
-works "text finds its model" compress --plain mixed -o m.oct --streams 5 --block 4096
-same "as -m would" m.oct "$data/mixed.oct"
+works "text finds its model" compress kinds -o m.oct --streams 5 --block 4096
+same "as -m would" m.oct "$data/kinds.oct"
 works "WAV finds its model" compress odd.wav -o w2.oct
 works "both find the way back" decompress -c m.oct w2.oct
-cat mixed odd.wav | cmp -s - out
+cat kinds odd.wav | cmp -s - out
 verdict "to the same bytes" $?
 run compress -l --json m.oct
-grep -Eq '"ratio": 1.67.*"ratio_with_model": 0.[0-9]+.*"model_bytes": 41832' out
+grep -Eq '"ratio": 1.73.*"ratio_with_model": 0.[0-9]+.*"model_bytes": 41832' out
 verdict "-l counts the model" $?
 rm models/speech.safetensors
 fails "another bundled model" 4 'with the model 2232[0-9a-f]{28}, no bundled one \(text is bf17[0-9a-f]{28}' decompress -c w2.oct
@@ -181,21 +181,23 @@ export OCTET_MODELS=/nowhere
 # --- memory
 # shellcheck disable=SC2086
 {
-fails "too little memory to code" 1 'coding needs [0-9.]+ MB, 0.5 MB are allowed' compress $text --memory 500K mixed -o x2.oct
-fails "too little to restore" 1 'one stream at once [0-9.]+ MB, 0.1 MB are allowed' decompress $text --memory 100K -c "$data/mixed.oct"
-run decompress $text --memory 1G -v -c "$data/mixed.oct"
-[ "$rc" -eq 0 ] && grep -q '5 streams at once, [0-9.]* MB of memory' err && cmp -s out mixed
+fails "too little memory to code" 1 'coding needs [0-9.]+ MB, 0.5 MB are allowed' compress $text --memory 500K kinds -o x2.oct
+fails "too little to restore" 1 'one stream at once [0-9.]+ MB, 0.1 MB are allowed' decompress $text --memory 100K -c "$data/plain.oct"
+run decompress $text --memory 1G -v -c "$data/plain.oct"
+[ "$rc" -eq 0 ] && grep -q '5 streams at once, [0-9.]* MB of memory' err && cmp -s out kinds
 verdict "enough, and stated" $?
 need=$(sed -nE 's/.*5 streams at once, ([0-9]+)\.([0-9]).*/\1\2/p' err)00
-fails "all at once need too much" 1 'at once needs .* allowed: [12] at once need' decompress $text --memory ${need}K -c "$data/mixed.oct" --streams 5
-works "fewer do not" decompress $text --memory ${need}K -c "$data/mixed.oct" --streams 1
-same "and give the same" out mixed
-fails "a memory of words" 1 'is not a size such as 300M' compress $text --memory much mixed
-fails "more than is allowed" 1 'more bytes than the 10000 that are allowed' decompress $text --max-output 10K -c "$data/short.oct" "$data/mixed.oct" -t
+fails "all at once need too much" 1 'at once needs .* allowed: [12] at once need' decompress $text --memory ${need}K -c "$data/plain.oct" --streams 5
+works "fewer do not" decompress $text --memory ${need}K -c "$data/plain.oct" --streams 1
+same "and give the same" out kinds
+fails "mixed streams are read together" 1 'decoding needs [0-9.]+ MB, [0-9.]+ MB are allowed$' decompress $text --memory ${need}K -c "$data/kinds.oct" --streams 1
+fails "and not too many" 1 '300 streams: 1 to 256 are possible together' compress $text --streams 300 -c kinds
+fails "a memory of words" 1 'is not a size such as 300M' compress $text --memory much kinds
+fails "more than is allowed" 1 'more bytes than the 10000 that are allowed' decompress $text --max-output 10K -c "$data/short.oct" "$data/kinds.oct" -t
 }
 
 # --- what is left behind
-for i in 1 2 3 4 5; do cat mixed mixed mixed mixed mixed; done >long
+for i in 1 2 3 4 5; do cat kinds kinds kinds kinds kinds; done >long
 chmod 600 long
 cp -p long kept
 # shellcheck disable=SC2086
@@ -242,7 +244,7 @@ verdict "a disk that is full at once or later: source there, output not" $clean
 [ "$(wc -l <err)" -le 1 ]
 verdict "a closed pipe is said once" $?
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
-    script -qec "'$octet' compress $text -c mixed" /dev/null </dev/null >out
+    script -qec "'$octet' compress $text -c kinds" /dev/null </dev/null >out
     grep -q 'not written to a terminal' out
     verdict "no compressed bytes to a terminal" $?
 fi

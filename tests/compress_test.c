@@ -318,7 +318,7 @@ static void expect_damage(octet_model *m, const buffer *packed, const uint8_t *d
 /* Every bit flipped, every end cut off, every byte gone or doubled, of a file of 2 KiB. */
 static void damage_is_found(void **state) {
     (void)state;
-    enum { BYTES = 7150 };
+    enum { BYTES = 7200 };
     uint8_t data[BYTES];
     machine m = machine_make(configs[0], 1, NULL);
     fill(data, BYTES, 1, 11);

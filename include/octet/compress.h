@@ -51,8 +51,12 @@ typedef struct octet_compress_params {
     int64_t memory; /* bytes, see octet_compress_memory; where more are needed: OCTET_ERROR, before
                        they are taken. 0: no limit */
     octet_content content;
-    int plain; /* by the model alone, not mixed with counts of what the block has shown so far: a
-                  little faster, and with less memory */
+    int plain;    /* by the model alone, not mixed with counts of what the block has shown so far: a
+                     little faster, and with less memory */
+    double adapt; /* 0: the model stays as it is. Else it learns from what was coded, at this rate
+                     (muon_lr of a configuration, or lr without Muon), at most 1: slower, better
+                     where the content is unlike what it was trained on. Blocks are then 2^26 bytes
+                     and streams one for 64 KiB, up to 16, if nothing else is said; keep is 0 */
 } octet_compress_params;
 
 typedef struct octet_compress_report {
@@ -120,6 +124,7 @@ typedef struct octet_compressed_info {
     char codec[9];               /* of samples, "" if there are none */
     int rate_hz, frame;          /* of samples: rate, bytes of a frame; else 0 and 1 */
     int mixed;                   /* not plain */
+    double adapts;               /* rate at which the model learns; 0: not */
     octet_compress_report sizes; /* without bits */
 } octet_compressed_info;
 

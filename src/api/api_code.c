@@ -12,6 +12,7 @@ static void forget_shape(coder *c) {
     session_destroy(&c->session);
     for (size_t i = 0; c->encoders && i < c->texts; i++)
         free(c->encoders[i].data);
+    adapter_destroy(&c->adapter);
     free(c->encoders);
     free(c->streams);
     free(c->expected);
@@ -36,9 +37,16 @@ size_t coder_bytes(const model *m, size_t n, size_t each, int mixes) {
 }
 
 static octet_status prepare_shape(coder *c, size_t texts, size_t each, octet_error *error) {
-    if (c->texts == texts && c->each == each)
+    if (c->texts == texts && c->each == each && !c->adapter)
         return OCTET_OK;
     forget_shape(c);
+    const model *reads = c->model;
+    if (c->adapts) {
+        octet_status status = adapter_create(&c->adapter, c->model, texts, c->adapts, error);
+        if (status)
+            return status;
+        reads = c->adapter->model;
+    }
     c->texts = texts;
     c->each = each;
     c->round = round_bytes(c->model, each);
@@ -51,9 +59,9 @@ static octet_status prepare_shape(coder *c, size_t texts, size_t each, octet_err
     for (size_t i = 0; i < texts; i++)
         range_encoder_start_empty(&c->encoders[i]);
     if (window_reader_fits(c->model, (int64_t)each))
-        return window_reader_create(&c->reader, c->model, (int64_t)each, (int64_t)texts, c->keep,
+        return window_reader_create(&c->reader, reads, (int64_t)each, (int64_t)texts, c->keep,
                                     error);
-    return session_create(&c->session, c->model, (int)texts, c->keep, error);
+    return session_create(&c->session, reads, (int)texts, c->keep, error);
 }
 
 /* --- bytes */
@@ -92,6 +100,8 @@ static octet_status code_windows(coder *c, octet_error *error) {
             for (size_t i = 0; i < c->texts; i++)
                 if (at < c->streams[i].n)
                     code_byte(c, i, at);
+        if (c->adapter && !status && end < (int64_t)c->each)
+            status = adapter_learn(c->adapter, c->streams, c->texts, w, error);
     }
     return status;
 }

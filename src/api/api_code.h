@@ -7,6 +7,7 @@
 #ifndef API_API_CODE_H
 #define API_API_CODE_H
 
+#include "api/api_adapt.h"
 #include "api/api_transfer.h"
 #include "coder/context_mix.h"
 #include "coder/frequencies.h"
@@ -18,7 +19,9 @@ typedef struct coder {
     const transfer *t;
     const model *model;
     int64_t keep;
-    int mixes; /* with context_mix.h */
+    int mixes;        /* with context_mix.h */
+    uint32_t adapts;  /* rate of api_adapt.h; 0: not */
+    adapter *adapter; /* of the block */
     /* One of both: a reader of `texts` streams of `each` bytes, or a session of `texts` streams for
      * a model whose windows do not fit. */
     window_reader *reader;

@@ -19,6 +19,9 @@
 #define STREAM_BYTES 16384
 #define STREAMS 64
 #define STREAM_LEAST 64 /* bytes of content, whatever is asked for */
+/* The fewer streams, the more steps of learning before the end. */
+#define ADAPT_STREAMS 16
+#define ADAPT_STREAM_BYTES 65536
 
 typedef struct compressor {
     transfer t;
@@ -122,27 +125,48 @@ static octet_status write_end(compressor *c, octet_error *error) {
     return status;
 }
 
+/* What nothing was said of. */
+static void take_params(compressor *c, const octet_model *m, const octet_compress_params *p) {
+    c->coder.model = m->model;
+    c->coder.mixes = !p->plain;
+    c->coder.adapts = (uint32_t)(p->adapt * 1e6 + 0.5);
+    c->coder.keep = c->coder.adapts ? 0 : p->keep == -1 ? m->model->config.keep : p->keep;
+    c->streams = p->streams ? (uint32_t)p->streams : c->coder.adapts ? ADAPT_STREAMS : STREAMS;
+    c->stream_least = p->streams        ? STREAM_LEAST
+                      : c->coder.adapts ? ADAPT_STREAM_BYTES
+                                        : STREAM_BYTES;
+    c->block = p->block ? (size_t)p->block : c->coder.adapts ? CONTAINER_BLOCK_MOST : BLOCK_BYTES;
+}
+
 static octet_status check_params(compressor *c, const octet_model *m,
                                  const octet_compress_params *p, octet_error *error) {
+    static const octet_compress_params usual = {.keep = -1};
     const int64_t context = m->model->config.context, patch = m->model->shape[0].unit_bytes;
-    c->coder.model = m->model;
-    c->coder.mixes = !p || !p->plain;
-    c->coder.keep = p && p->keep != -1 ? p->keep : m->model->config.keep;
-    c->streams = p && p->streams ? (uint32_t)p->streams : STREAMS;
-    c->stream_least = p && p->streams ? STREAM_LEAST : STREAM_BYTES;
-    c->block = p && p->block ? (size_t)p->block : BLOCK_BYTES;
-    if (p && (p->streams < 0 || p->streams > (int)CONTAINER_STREAMS_MOST))
-        return error_set(error, OCTET_ERROR, "%d streams: 1 to %u are possible", p->streams,
-                         CONTAINER_STREAMS_MOST);
-    if (p && p->block && (p->block < 1024 || p->block > (int64_t)CONTAINER_BLOCK_MOST))
+    p = p ? p : &usual;
+    const unsigned most =
+        p->plain && !(p->adapt > 0) ? CONTAINER_STREAMS_MOST : CONTAINER_TOGETHER_MOST;
+    if (p->streams < 0 || p->streams > (int)most)
+        return error_set(error, OCTET_ERROR, "%d streams: 1 to %u are possible%s", p->streams, most,
+                         most < CONTAINER_STREAMS_MOST ? " together, which mixing and adapting need"
+                                                       : "");
+    if (p->block && (p->block < 1024 || p->block > (int64_t)CONTAINER_BLOCK_MOST))
         return error_set(error, OCTET_ERROR, "blocks of %" PRId64 " bytes: 1024 to %u are possible",
                          p->block, CONTAINER_BLOCK_MOST);
+    if (!(p->adapt >= 0 && p->adapt <= ADAPT_MOST * 1e-6))
+        return error_set(error, OCTET_ERROR, "a rate of %g: 0 to %g are possible", p->adapt,
+                         ADAPT_MOST * 1e-6);
+    take_params(c, m, p);
     const int64_t keep = c->coder.keep;
     if (keep < 0 || keep >= context || keep % patch)
         return error_set(error, OCTET_ERROR,
                          "keep %" PRId64 " is not a multiple of the patch, %" PRId64
                          ", below the context, %" PRId64,
                          keep, patch, context);
+    if (c->coder.adapts && !window_reader_fits(m->model, INT64_MAX))
+        return error_set(error, OCTET_ERROR,
+                         "a model whose streams have no end, or with a context of %" PRId64
+                         " bytes, cannot adapt",
+                         context);
     return OCTET_OK;
 }
 
@@ -233,8 +257,10 @@ static octet_status write_blocks(compressor *c, octet_error *error) {
 
 static octet_status write_file(compressor *c, octet_model *m, octet_content content,
                                octet_error *error) {
-    container_header h = {
-        .profile = CONTAINER_F32, .keep = (uint64_t)c->coder.keep, .mixed = c->coder.mixes};
+    container_header h = {.profile = CONTAINER_F32,
+                          .keep = (uint64_t)c->coder.keep,
+                          .mixed = c->coder.mixes,
+                          .adapts = c->coder.adapts};
     uint8_t header[CONTAINER_HEADER_BYTES];
     octet_status status = fill(c, error);
     if (!status)

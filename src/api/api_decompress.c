@@ -296,6 +296,11 @@ static octet_status check_model(const container_header *h, octet_model *m, const
                          "%s: keep %" PRIu64 " is not a multiple of the patch, %" PRId64
                          ", below the context, %" PRId64,
                          name, h->keep, patch, context);
+    if (h->adapts && (h->keep || h->adapts > ADAPT_MOST))
+        return error_set(error, OCTET_CORRUPT,
+                         "%s: it learns at a rate of %g and keeps %" PRIu64
+                         " bytes: no writer makes that",
+                         name, (double)h->adapts * 1e-6, h->keep);
     return OCTET_OK;
 }
 
@@ -310,6 +315,7 @@ static octet_status read_file(walk *w, octet_model *m, container_header *h, octe
     w->x.keep = (int64_t)h->keep;
     w->x.frame = h->frame;
     w->x.mixed = h->mixed;
+    w->x.adapts = h->adapts;
     if (!status && w->t.io->seek && (w->first || w->end < UINT64_MAX || w->lost))
         status = read_wanted(w, error);
     else if (!status && w->lost)
@@ -368,6 +374,7 @@ octet_status octet_compressed_describe(octet_compressed_info *out, const octet_i
     out->rate_hz = (int)h.rate_hz;
     out->frame = (int)h.frame;
     out->mixed = h.mixed;
+    out->adapts = (double)h.adapts * 1e-6;
     out->sizes = w.t.report;
     return status;
 }

@@ -5,6 +5,7 @@
 #ifndef API_API_EXPAND_H
 #define API_API_EXPAND_H
 
+#include "api/api_adapt.h"
 #include "api/api_transfer.h"
 #include "coder/context_mix.h"
 #include "infer/session_core.h"
@@ -17,6 +18,8 @@ typedef struct expander {
     int64_t keep, memory; /* memory 0: no limit */
     uint32_t frame;
     int mixed;
+    uint32_t adapts;  /* rate of api_adapt.h; 0: not */
+    adapter *adapter; /* of the block */
     uint32_t at_once; /* streams at most; 0: 256; of mixed blocks all are */
     context_mix *mix; /* of the block, where it is mixed */
     session *session; /* of `slots` streams */

@@ -57,8 +57,8 @@ static void tell_memory(const passage *p) {
         return;
     if (run->decompress)
         octet_compressed_peek(&streams, &block, &mixed, (uint8_t *)p->head, p->head_n);
-    const int most = run->decoding.streams ? run->decoding.streams : 256;
-    streams = !mixed && most < streams ? most : streams;
+    const int most = run->decoding.streams && !mixed ? run->decoding.streams : 256;
+    streams = most < streams ? most : streams;
     if (run->decompress && streams &&
         !octet_decompress_memory(&bytes, p->model, streams, block, mixed, NULL))
         cli_detail(run->cli, "%s: %d streams at once, %.1f MB of memory", p->name, streams,
@@ -109,7 +109,7 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        const int most = r->streams < 256 ? r->streams : 256;
         if (octet_decompress_memory(&memory, p->model, most ? most : 1,
                                     r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
                                     NULL))
@@ -292,6 +292,15 @@ static int parse(packing *run, int *argc, char **argv) {
          .value = &run->coding.plain,
          .help = "by the model alone, without counts of what the block has shown so far: a\nlittle "
                  "faster, larger"},
+        {.name = "adapt",
+         .kind = OPTION_REAL,
+         .value = &run->coding.adapt,
+         .min = 0,
+         .max = 1,
+         .argument = "RATE",
+         .help =
+             "the model learns from what was coded, on both sides, at this rate (such\nas 0.002; "
+             "slower)"},
         {.name = "codec",
          .kind = OPTION_WORD,
          .value = &run->codec,

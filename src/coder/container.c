@@ -40,8 +40,8 @@ size_t container_stream_bytes(uint64_t content, uint32_t streams, uint32_t frame
 
 #define CONTAINER_MIXED 1 /* the flag */
 
-/* --- header: magic, version u16, flags u16, profile u32, fingerprint, keep u64, frame u32 (0: 1),
- * rate u32, codec [8], hash */
+/* --- header: magic, version u16, flags u16, profile u32, fingerprint, keep u32, adapts u32, frame
+ * u32 (0: 1), rate u32, codec [8], hash */
 
 void container_put_header(uint8_t out[CONTAINER_HEADER_BYTES], const container_header *h) {
     uint8_t *at = out;
@@ -53,7 +53,8 @@ void container_put_header(uint8_t out[CONTAINER_HEADER_BYTES], const container_h
     put(&at, h->profile, 4);
     memcpy(at, h->fingerprint, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
-    put(&at, h->keep, 8);
+    put(&at, h->keep, 4);
+    put(&at, h->adapts, 4);
     put(&at, h->frame > 1 ? h->frame : 0, 4);
     put(&at, h->rate_hz, 4);
     memcpy(at, h->codec, strnlen(h->codec, 8));
@@ -93,7 +94,8 @@ octet_status container_get_header(container_header *h, const uint8_t in[CONTAINE
     h->profile = (uint32_t)get(&at, 4);
     memcpy(h->fingerprint, at, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
-    h->keep = get(&at, 8);
+    h->keep = get(&at, 4);
+    h->adapts = (uint32_t)get(&at, 4);
     if (h->profile != CONTAINER_F32)
         return error_set(error, OCTET_CORRUPT,
                          "%s: arithmetic profile %" PRIu32 " is not known, %d is", name, h->profile,

@@ -20,6 +20,7 @@
 /* Limits of what a reader takes. */
 #define CONTAINER_BLOCK_MOST (1u << 26) /* bytes of content */
 #define CONTAINER_STREAMS_MOST 4096u
+#define CONTAINER_TOGETHER_MOST 256u    /* streams of a block that is mixed or adapted to */
 #define CONTAINER_FRAME_MOST 64u        /* bytes */
 #define CONTAINER_INDEX_MOST (1u << 26) /* bytes of an index */
 
@@ -29,6 +30,7 @@ typedef struct container_header {
     uint8_t fingerprint[16]; /* of the model */
     uint32_t profile;
     int mixed;        /* coded by context_mix.h */
+    uint32_t adapts;  /* the rate at which the model learns, in millionths; 0: not at all */
     uint64_t keep;    /* of the sessions that read the streams */
     uint32_t frame;   /* streams begin at multiples of this; 1 where no frames are known */
     uint32_t rate_hz; /* of samples; 0: there are none */

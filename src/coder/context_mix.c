@@ -66,7 +66,7 @@ typedef struct decision {
 
 struct context_mix {
     uint8_t *content;
-    size_t n, each, n_streams;
+    size_t n, each;
     stream_state *streams;
     line *table[CONTEXTS];
     uint32_t line_mask;
