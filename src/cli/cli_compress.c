@@ -109,7 +109,7 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        const int most = r->streams < 256 ? r->streams : 256;
         if (octet_decompress_memory(&memory, p->model, most ? most : 1,
                                     r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
                                     NULL))

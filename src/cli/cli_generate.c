@@ -292,9 +292,8 @@ typedef struct generate_options {
 
 static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
                             octet_error *error) {
-    octet_session_params params = {.streams = run->n_samples,
-                                   .keep = o->sampling.keep,
-                                   .profile = cli_profile(o->profile)};
+    octet_session_params params = {
+        .streams = run->n_samples, .keep = o->sampling.keep, .profile = cli_profile(o->profile)};
     run->samples = calloc((size_t)run->n_samples, sizeof *run->samples);
     run->feeds = calloc((size_t)run->n_samples, sizeof *run->feeds);
     if (!run->samples || !run->feeds)
