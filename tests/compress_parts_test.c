@@ -356,7 +356,7 @@ static void samples_are_swapped(void **state) {
     machine m = machine_make("\"codec\": \"pcm16\", \"rate_hz\": 8000, \"channels\": 2,");
     const wav w = make_wav(16, 2, 6000, 6000);
     packed p;
-    const octet_compress_params how = {.streams = 2, .keep = -1, .plain = 1};
+    const octet_compress_params how = {.streams = 2, .keep = 0, .plain = 1};
     support_ok(octet_compress_buffer(&p.data, &p.size, m.model, &how, w.data, w.size, &error),
                &error);
     container_block b;
@@ -367,7 +367,7 @@ static void samples_are_swapped(void **state) {
     assert_int_equal(container_stream_bytes(b.content, b.streams, 4) % 4, 0);
     /* the first stream alone, big-endian, read by a session of our own */
     const size_t each = container_stream_bytes(b.content, b.streams, 4);
-    const octet_score_params whole = {.keep = -1};
+    const octet_score_params whole = {.keep = 0};
     uint8_t big[6000];
     double bits, little;
     for (size_t i = 0; i < each; i++)
