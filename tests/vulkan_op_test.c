@@ -1,0 +1,97 @@
+/* vulkan_op_test.c: every op on the Vulkan backend against its reference in double precision.
+ *
+ * The cases and their bounds are those of op_test. By default a sample of them, with OCTET_TEST_ALL
+ * all. The device is OCTET_VULKAN (a number, 0 without it). Without one the test fails where
+ * OCTET_VULKAN is set, as ./check sets it, and is skipped elsewhere. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "op_run.h"
+#include "ref/ref_backend.h"
+#include "support.h"
+#include "vulkan/vulkan_backend.h"
+
+typedef struct op_entry {
+    const char *name;
+    op id;
+    const op_row *row;
+} op_entry;
+
+static const op_entry entries[OP_COUNT] = {
+#define ROW(ID, name) {#name, OP_##ID, &test_op_##name},
+#define NONE(ID, name, reason) {#name, OP_##ID, &test_op_##name},
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+};
+
+#define SAMPLE 12 /* cases of an op */
+
+static backend *ref, *vulkan;
+
+static int open_backends(void **state) {
+    (void)state;
+    octet_error error = {0};
+    const char *index = getenv("OCTET_VULKAN");
+    if (ref_backend_create(&ref, &error))
+        return -1;
+    if (vulkan_backend_create(&vulkan, index ? atoi(index) : 0, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        return index ? -1 : 0;
+    }
+    return 0;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    backend_destroy(&vulkan);
+    backend_destroy(&ref);
+    return 0;
+}
+
+/* A case drawn from each of SAMPLE equal parts of all, so that every kind is met. */
+static int next_case(int i, int n, int step, uint64_t *random) {
+    (void)n;
+    return i + (step > 1 ? (int)support_integer(random, 0, step - 1) : 0);
+}
+
+static void check_reference(void **state) {
+    const op_entry *e = *state;
+    const int n = e->row->n_cases, step = support_all() || n <= SAMPLE ? 1 : n / SAMPLE;
+    uint64_t random = 7;
+    if (!vulkan)
+        skip();
+    for (int i = 0; i < n; i += step) {
+        const int index = next_case(i, n, step, &random);
+        if (index >= n)
+            break;
+        op_run r;
+        op_values got, expected;
+        op_run_init(&r, e->name, e->row, index, !op_no_gradient(e->id));
+        op_run_reference(&r, ref, &expected);
+        op_run_values(&r, vulkan, 1, &got);
+        op_values_compare(&r, &got, &expected);
+        op_values_finish(&got);
+        op_values_finish(&expected);
+        op_run_finish(&r);
+    }
+}
+
+int main(void) {
+    struct CMUnitTest tests[OP_COUNT];
+    char names[OP_COUNT][64];
+    memset(tests, 0, sizeof tests);
+    for (int i = 0; i < OP_COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "vulkan_%s_equals_reference", entries[i].name);
+        tests[i].name = names[i];
+        tests[i].test_func = check_reference;
+        tests[i].initial_state = (void *)(uintptr_t)&entries[i];
+    }
+    return cmocka_run_group_tests_name("vulkan ops", tests, open_backends, close_backends);
+}
