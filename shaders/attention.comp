@@ -66,13 +66,12 @@ float element_of(bool is_value, int j, uint d, bool is_sink) {
     return is_value ? values[at] : keys[at];
 }
 
-// A slice of 32 keys (or values) from key0 on; zeros where the block sees none.
-void load_tile(bool is_value, int key0, int from, int to, uint d0, bool is_sink) {
-    for (uint i = lane; i < TILE * 32; i += 128) {
+// A slice of n keys (or values) from key0 on.
+void load_tile(bool is_value, int key0, uint n, uint d0, bool is_sink) {
+    for (uint i = lane; i < n * 32; i += 128) {
         const uint d = d0 + i % 32;
-        const int j = key0 + int(i / 32);
-        const bool inside = j >= from && j < to && d < size;
-        tile[i / 32 * WIDE + i % 32] = inside ? element_of(is_value, j, d, is_sink) : 0.0;
+        tile[i / 32 * WIDE + i % 32] =
+            d < size ? element_of(is_value, key0 + int(i / 32), d, is_sink) : 0.0;
     }
 }
 
@@ -83,16 +82,16 @@ void load_rows(uint d0, uint n_rows) {
     }
 }
 
-// One tile of keys: scores, softmax, values.
-void add_tile(int key0, int from, int to, bool is_sink, uint n_rows) {
+// One tile of n keys: scores, softmax, values.
+void add_tile(int key0, uint n, bool is_sink, uint n_rows) {
     float score[4];
     [[unroll]] for (uint j = 0; j < 4; j++)
         score[j] = 0.0;
-    for (uint s = 0; s < SLICES; s++) {
-        load_rows(s * 32, n_rows);
-        load_tile(false, key0, from, to, s * 32, is_sink);
+    for (uint d0 = 0; d0 < size; d0 += 32) {
+        load_rows(d0, n_rows);
+        load_tile(false, key0, n, d0, is_sink);
         barrier();
-        for (uint d = 0; d < 32; d++) {
+        for (uint d = 0; d < min(32, size - d0); d++) {
             const float x = rows[own * WIDE + d];
             [[unroll]] for (uint j = 0; j < 4; j++)
                 score[j] = fma(x, tile[(across + 8 * j) * WIDE + d], score[j]);
@@ -103,37 +102,33 @@ void add_tile(int key0, int from, int to, bool is_sink, uint n_rows) {
     [[unroll]] for (uint j = 0; j < 4; j++) {
         const uint k = across + 8 * j;
         const int key = key0 + int(k);
-        weight[own * WIDE + k] =
-            key >= begin && key < end ? biased(score[j], slope, place - key0, k) : NOTHING;
+        score[j] = key >= begin && key < end ? biased(score[j], slope, place - key0, k) : NOTHING;
+        weight[own * WIDE + k] = score[j];
     }
     barrier();
     float next = most;
-    for (uint k = 0; k < TILE; k++)
+    for (uint k = 0; k < n; k++)
         next = max(next, weight[own * WIDE + k]);
-    const float decay = most == NOTHING ? 0.0 : exact_exp(most - next);
-    float p[4];
-    [[unroll]] for (uint j = 0; j < 4; j++) {
-        const float w = weight[own * WIDE + across + 8 * j];
-        p[j] = w == NOTHING ? 0.0 : exact_exp(w - next);
-    }
     barrier();
     [[unroll]] for (uint j = 0; j < 4; j++)
-        weight[own * WIDE + across + 8 * j] = p[j];
+        weight[own * WIDE + across + 8 * j] = exact_exp(max(score[j] - next, -100.0)); // of NOTHING: 0
     barrier();
-    float added = 0.0;
-    for (uint k = 0; k < TILE; k++)
-        added += weight[own * WIDE + k];
-    total = total * decay + added;
+    const float decay = exact_exp(max(most - next, -100.0));
     most = next;
+    total *= decay;
+    for (uint k = 0; k < n; k++)
+        total += weight[own * WIDE + k];
     [[unroll]] for (uint s = 0; s < SLICES; s++) {
-        load_tile(true, key0, from, to, s * 32, is_sink);
+        load_tile(true, key0, n, s * 32, is_sink);
         barrier();
-        [[unroll]] for (uint c = 0; c < 4; c++) {
-            float x = sum[s * 4 + c] * decay;
-            for (uint k = 0; k < TILE; k++)
-                x = fma(weight[own * WIDE + k], tile[k * WIDE + across + 8 * c], x);
-            sum[s * 4 + c] = x;
-        }
+        float x[4];
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            x[c] = sum[s * 4 + c] * decay;
+        for (uint k = 0; k < n; k++)
+            [[unroll]] for (uint c = 0; c < 4; c++)
+                x[c] = fma(weight[own * WIDE + k], tile[k * WIDE + across + 8 * c], x[c]);
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            sum[s * 4 + c] = x[c];
         barrier();
     }
 }
@@ -154,17 +149,20 @@ void main() {
     set_ranges(n, n_rows);
     barrier();
     int from = 0x7fffffff, to = 0, sink_to = 0;
-    for (uint i = 0; i < OWN; i++) {
+    for (uint i = 0; i < min(OWN, n_rows); i++) {
         if (low[i] < high[i])
             from = min(from, low[i]);
         to = max(to, high[i]);
         sink_to = max(sink_to, sink_end[i]);
     }
-    for (int key0 = 0; key0 < sink_to; key0 += TILE)
-        add_tile(key0, 0, sink_to, true, n_rows);
-    if (from < to)
-        for (int key0 = from / TILE * TILE; key0 < to; key0 += TILE)
-            add_tile(key0, from, to, false, n_rows);
+    // Tiles of sinks, then tiles from the first key that is seen; keys outside what the block sees are not read.
+    const int n_sinks = (sink_to + TILE - 1) / TILE;
+    for (int i = 0; i < n_sinks || (from < to && from + (i - n_sinks) * TILE < to); i++) {
+        const bool is_sink = i < n_sinks;
+        const int key0 = is_sink ? i * TILE : from + (i - n_sinks) * TILE;
+        const int left = (is_sink ? sink_to : to) - key0;
+        add_tile(key0, uint(min(left, TILE)), is_sink, n_rows);
+    }
     if (n >= n_rows)
         return;
     const bool any = low[own] < high[own];

@@ -73,11 +73,11 @@ void add_tile(uint n0) {
     const int key = key0 + int(own);
     [[unroll]] for (uint j = 0; j < 4; j++)
         score[j] = dp[j] = 0.0;
-    for (uint s = 0; s < SLICES; s++) {
-        load_own(s * 32);
-        load_tile(n0, s * 32);
+    for (uint d0 = 0; d0 < size; d0 += 32) {
+        load_own(d0);
+        load_tile(n0, d0);
         barrier();
-        for (uint d = 0; d < 32; d++) {
+        for (uint d = 0; d < min(32, size - d0); d++) {
             const float x = k_own[own * WIDE + d], y = v_own[own * WIDE + d];
             [[unroll]] for (uint j = 0; j < 4; j++) {
                 score[j] = fma(q_tile[(across + 8 * j) * WIDE + d], x, score[j]);
@@ -99,14 +99,19 @@ void add_tile(uint n0) {
     [[unroll]] for (uint s = 0; s < SLICES; s++) {
         load_tile(n0, s * 32);
         barrier();
+        float x[4], y[4];
         [[unroll]] for (uint c = 0; c < 4; c++) {
-            float x = sum_k[s * 4 + c], y = sum_v[s * 4 + c];
-            for (uint i = 0; i < TILE; i++) {
-                x = fma(ds[own * WIDE + i], q_tile[i * WIDE + across + 8 * c], x);
-                y = fma(p[own * WIDE + i], do_tile[i * WIDE + across + 8 * c], y);
+            x[c] = sum_k[s * 4 + c];
+            y[c] = sum_v[s * 4 + c];
+        }
+        for (uint i = 0; i < min(TILE, n_rows - n0); i++)
+            [[unroll]] for (uint c = 0; c < 4; c++) {
+                x[c] = fma(ds[own * WIDE + i], q_tile[i * WIDE + across + 8 * c], x[c]);
+                y[c] = fma(p[own * WIDE + i], do_tile[i * WIDE + across + 8 * c], y[c]);
             }
-            sum_k[s * 4 + c] = x;
-            sum_v[s * 4 + c] = y;
+        [[unroll]] for (uint c = 0; c < 4; c++) {
+            sum_k[s * 4 + c] = x[c];
+            sum_v[s * 4 + c] = y[c];
         }
         barrier();
     }

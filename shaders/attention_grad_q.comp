@@ -44,10 +44,10 @@ void add_tile(int key0, uint n, float row_lse, float row_delta) {
     float score[4], dp[4];
     [[unroll]] for (uint j = 0; j < 4; j++)
         score[j] = dp[j] = 0.0;
-    for (uint s = 0; s < SLICES; s++) {
-        load(key0, s * 32);
+    for (uint d0 = 0; d0 < size; d0 += 32) {
+        load(key0, d0);
         barrier();
-        for (uint d = 0; d < 32; d++) {
+        for (uint d = 0; d < min(32, size - d0); d++) {
             const float x = q_rows[own * WIDE + d], y = do_rows[own * WIDE + d];
             [[unroll]] for (uint j = 0; j < 4; j++) {
                 score[j] = fma(x, k_tile[(across + 8 * j) * WIDE + d], score[j]);
@@ -68,12 +68,14 @@ void add_tile(int key0, uint n, float row_lse, float row_delta) {
     [[unroll]] for (uint s = 0; s < SLICES; s++) {
         load(key0, s * 32);
         barrier();
-        [[unroll]] for (uint c = 0; c < 4; c++) {
-            float x = sum[s * 4 + c];
-            for (uint k = 0; k < TILE; k++)
-                x = fma(ds[own * WIDE + k], k_tile[k * WIDE + across + 8 * c], x);
-            sum[s * 4 + c] = x;
-        }
+        float x[4];
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            x[c] = sum[s * 4 + c];
+        for (uint k = 0; k < min(TILE, time - uint(key0)); k++)
+            [[unroll]] for (uint c = 0; c < 4; c++)
+                x[c] = fma(ds[own * WIDE + k], k_tile[k * WIDE + across + 8 * c], x[c]);
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            sum[s * 4 + c] = x[c];
         barrier();
     }
 }
