@@ -197,7 +197,9 @@ octet_status octet_compress(octet_model *m, const octet_compress_params *p, cons
     compressor c = {0};
     container_header h = {.profile = CONTAINER_F32};
     uint8_t header[CONTAINER_HEADER_BYTES];
-    octet_status status = check_params(&c, m, p, error);
+    octet_status status = api_needs_cpu(m->runtime, "compress", error);
+    if (!status)
+        status = check_params(&c, m, p, error);
     if (!status)
         status = transfer_start(&c.t, io, error);
     if (status)

@@ -301,7 +301,9 @@ octet_status octet_decompress(octet_model *m, const octet_io *io, octet_compress
                               octet_error *error) {
     expander x = {0};
     container_header h = {0};
-    octet_status status = transfer_start(&x.t, io, error);
+    octet_status status = api_needs_cpu(m->runtime, "decompress", error);
+    if (!status)
+        status = transfer_start(&x.t, io, error);
     if (!status)
         status = expand(&x, m, &h, error);
     if (report)

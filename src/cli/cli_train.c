@@ -151,6 +151,7 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
          .value = &p->config,
          .argument = "CONFIG",
          .help = "the model's configuration, JSON (with --resume: the checkpoint's)"},
+        OPTION_DEVICE,
         {.name = "out",
          .letter = 'o',
          .kind = OPTION_PATH,

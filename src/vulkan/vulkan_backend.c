@@ -61,8 +61,8 @@ static octet_status write_variable(backend *base, variable *v, int64_t first, in
         from = wide;
     }
     pthread_mutex_lock(&b->turn);
-    octet_status status = vulkan_write(&b->device, v->memory, 4 * (uint64_t)first, from,
-                                       4 * (uint64_t)n, error);
+    octet_status status =
+        vulkan_write(&b->device, v->memory, 4 * (uint64_t)first, from, 4 * (uint64_t)n, error);
     pthread_mutex_unlock(&b->turn);
     free(wide);
     return status;
@@ -75,8 +75,8 @@ static octet_status read_variable(backend *base, const variable *v, int64_t firs
     if (!wide && n)
         return error_memory(error, v->name, (double)n * sizeof *wide);
     pthread_mutex_lock(&b->turn);
-    octet_status status = vulkan_read(&b->device, v->memory, 4 * (uint64_t)first, wide,
-                                      4 * (uint64_t)n, error);
+    octet_status status =
+        vulkan_read(&b->device, v->memory, 4 * (uint64_t)first, wide, 4 * (uint64_t)n, error);
     pthread_mutex_unlock(&b->turn);
     if (v->type != DTYPE_BF16)
         return status;
@@ -177,6 +177,10 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     else
         *out = &b->base;
     return status;
+}
+
+int vulkan_backend_index(const backend *b) {
+    return ((const vulkan_backend *)b)->device.description.index;
 }
 
 const char *vulkan_backend_device(const backend *b) {

@@ -29,6 +29,9 @@ octet_status vulkan_devices(vulkan_description *out, int capacity, int *n, octet
  * one with most memory. OCTET_ERROR with the reason when there is none. */
 octet_status vulkan_backend_create(backend **out, int index, octet_error *error);
 
+/* The number that vulkan:N gives it. */
+int vulkan_backend_index(const backend *b);
+
 /* The device's name; how many nodes it has run, and in how many dispatches, since it was made. */
 const char *vulkan_backend_device(const backend *b);
 

@@ -81,14 +81,13 @@ static void describe(const vulkan_api *api, VkPhysicalDevice physical, int index
             memory.memoryHeaps[i].size > out->memory_bytes)
             out->memory_bytes = memory.memoryHeaps[i].size;
     out->is_software = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    out->is_integrated =
-        properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    out->is_integrated = properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     out->subgroup = subgroup.subgroupSize;
     out->has_float16 = features12.shaderFloat16 == VK_TRUE;
     describe_extensions(api, physical, out);
     snprintf(out->lacks, sizeof out->lacks, "%s",
-             lacking(api, physical, properties.properties.apiVersion,
-                     &properties.properties.limits, features12.timelineSemaphore));
+             lacking(api, physical, properties.properties.apiVersion, &properties.properties.limits,
+                     features12.timelineSemaphore));
 }
 
 /* All devices, with their descriptions. */
@@ -193,21 +192,19 @@ static octet_status open_queue(vulkan_device *d, octet_error *error) {
 }
 
 static octet_status open_timeline(vulkan_device *d, octet_error *error) {
-    const VkCommandPoolCreateInfo pool = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = d->family};
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                          .queueFamilyIndex = d->family};
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                             .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
                                              .pNext = &type};
-    octet_status status =
-        vulkan_check(d, d->api.CreateCommandPool(d->device, &pool, NULL, &d->commands),
-                     "command pool", error);
-    return status ? status
-                  : vulkan_check(d,
-                                 d->api.CreateSemaphore(d->device, &semaphore, NULL, &d->timeline),
-                                 "semaphore", error);
+    octet_status status = vulkan_check(
+        d, d->api.CreateCommandPool(d->device, &pool, NULL, &d->commands), "command pool", error);
+    return status
+               ? status
+               : vulkan_check(d, d->api.CreateSemaphore(d->device, &semaphore, NULL, &d->timeline),
+                              "semaphore", error);
 }
 
 static void read_limits(vulkan_device *d) {

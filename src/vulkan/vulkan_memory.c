@@ -213,9 +213,8 @@ octet_status vulkan_staging_open(vulkan_device *d, octet_error *error) {
                                               .commandPool = d->commands,
                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                               .commandBufferCount = VULKAN_STAGES};
-    octet_status status =
-        vulkan_check(d, d->api.AllocateCommandBuffers(d->device, &info, s->command),
-                     "command buffers", error);
+    octet_status status = vulkan_check(
+        d, d->api.AllocateCommandBuffers(d->device, &info, s->command), "command buffers", error);
     for (int i = 0; i < VULKAN_STAGES && !status; i++)
         status = vulkan_take(d, &s->range[i], VULKAN_ON_HOST, STAGE_BYTES, "staging", error);
     return status;
@@ -226,17 +225,16 @@ typedef enum copy_kind { COPY_IN, COPY_OUT, CLEAR } copy_kind;
 
 static void record(vulkan_device *d, VkCommandBuffer command, copy_kind kind,
                    const vulkan_range *stage, const vulkan_range *range, VkBufferCopy region) {
-    const VkMemoryBarrier before = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                                    .srcAccessMask =
-                                        VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-                                    .dstAccessMask =
-                                        VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
-    const VkMemoryBarrier after = {
+    const VkMemoryBarrier before = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
-                         VK_ACCESS_HOST_READ_BIT};
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    const VkMemoryBarrier after = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                   .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                                   .dstAccessMask =
+                                       VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                                       VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
+                                       VK_ACCESS_HOST_READ_BIT};
     const VkPipelineStageFlags compute =
         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     d->api.CmdPipelineBarrier(command, compute, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0,

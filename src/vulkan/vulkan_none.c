@@ -20,6 +20,11 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     return absent(error);
 }
 
+int vulkan_backend_index(const backend *b) {
+    (void)b;
+    return -1;
+}
+
 const char *vulkan_backend_device(const backend *b) {
     (void)b;
     return "";

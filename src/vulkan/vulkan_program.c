@@ -83,8 +83,8 @@ static octet_status job_of(const vulkan_device *d, vulkan_job *job, const node *
     if (!job->refusal && job->workspace > d->limits.maxStorageBufferRange)
         job->refusal = "more workspace than can be bound";
     if (job->refusal)
-        return error_set(error, OCTET_ERROR, "vulkan: %s: the shaders do not do %s",
-                         op_name(n->op), job->refusal);
+        return error_set(error, OCTET_ERROR, "vulkan: %s: the shaders do not do %s", op_name(n->op),
+                         job->refusal);
     return OCTET_OK;
 }
 
@@ -151,8 +151,7 @@ static octet_status take_memory(vulkan_program *p, vulkan_device *d, const graph
 static octet_status create_pool(vulkan_program *p, vulkan_device *d, octet_error *error) {
     const uint32_t sets = (uint32_t)(p->n_dispatches ? p->n_dispatches : 1);
     const VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * VULKAN_BINDINGS};
-    const VkDescriptorPoolCreateInfo info = {.sType =
-                                                 VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+    const VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                              .maxSets = sets,
                                              .poolSizeCount = 1,
                                              .pPoolSizes = &size};
@@ -194,13 +193,13 @@ static octet_status bind_work(recorder *r, const node *n, const vulkan_job *job,
     VkDescriptorBufferInfo info[VULKAN_BINDINGS];
     VkWriteDescriptorSet writes[VULKAN_BINDINGS];
     VkDescriptorSet set;
-    const VkDescriptorSetAllocateInfo wanted = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-        .descriptorPool = r->p->pool,
-        .descriptorSetCount = 1,
-        .pSetLayouts = &d->set_layout};
-    octet_status status = vulkan_check(
-        d, d->api.AllocateDescriptorSets(d->device, &wanted, &set), "descriptors", error);
+    const VkDescriptorSetAllocateInfo wanted = {.sType =
+                                                    VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                                .descriptorPool = r->p->pool,
+                                                .descriptorSetCount = 1,
+                                                .pSetLayouts = &d->set_layout};
+    octet_status status = vulkan_check(d, d->api.AllocateDescriptorSets(d->device, &wanted, &set),
+                                       "descriptors", error);
     if (status)
         return status;
     for (int i = 0; i < w->n_bound; i++) {
@@ -274,9 +273,8 @@ static octet_status begin_command(recorder *r, octet_error *error) {
         p->commands = grown;
         r->capacity = capacity;
     }
-    octet_status status =
-        vulkan_check(d, d->api.AllocateCommandBuffers(d->device, &info, &r->command),
-                     "command buffers", error);
+    octet_status status = vulkan_check(
+        d, d->api.AllocateCommandBuffers(d->device, &info, &r->command), "command buffers", error);
     if (status)
         return status;
     p->commands[p->n_commands++] = r->command;
@@ -315,8 +313,8 @@ static octet_status record_stage(recorder *r, int begin, int end, octet_error *e
             const vulkan_job *job = &jobs[i - begin];
             for (int k = 0; k < job->n && !status; k++)
                 if (job->work[k].phase == phase)
-                    status = record_work(r, r->p->plan->nodes[i], job, &job->work[k], workspace,
-                                         error);
+                    status =
+                        record_work(r, r->p->plan->nodes[i], job, &job->work[k], workspace, error);
             workspace += aligned(job->workspace);
         }
     }
@@ -355,8 +353,7 @@ static octet_status record(vulkan_program *p, vulkan_backend *b, const graph *g,
     for (int s = 0; s < p->plan->n_stages && !status; s++) {
         status = cut_if_long(&r, error);
         if (!status)
-            status =
-                record_stage(&r, p->plan->stage_begin[s], p->plan->stage_begin[s + 1], error);
+            status = record_stage(&r, p->plan->stage_begin[s], p->plan->stage_begin[s + 1], error);
     }
     if (status)
         return status;

@@ -1,8 +1,8 @@
 /* vulkan_row.h: how an op becomes dispatches.
  *
  * The row of an op looks at a node and says which shaders run, over which grids, with which
- * constants, and what they bind: the node's inputs and outputs and a workspace. It sees no device. A
- * new op is one shader and one row. */
+ * constants, and what they bind: the node's inputs and outputs and a workspace. It sees no device.
+ * A new op is one shader and one row. */
 #ifndef VULKAN_VULKAN_ROW_H
 #define VULKAN_VULKAN_ROW_H
 

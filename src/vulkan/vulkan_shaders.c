@@ -49,11 +49,11 @@ octet_status vulkan_pipelines_open(vulkan_device *d, octet_error *error) {
                                                .pSetLayouts = &d->set_layout,
                                                .pushConstantRangeCount = 1,
                                                .pPushConstantRanges = &push};
-    return status ? status
-                  : vulkan_check(d,
-                                 d->api.CreatePipelineLayout(d->device, &layout, NULL,
-                                                             &d->pipeline_layout),
-                                 "layout", error);
+    return status
+               ? status
+               : vulkan_check(
+                     d, d->api.CreatePipelineLayout(d->device, &layout, NULL, &d->pipeline_layout),
+                     "layout", error);
 }
 
 void vulkan_pipelines_close(vulkan_device *d) {
@@ -87,8 +87,7 @@ static octet_status create(vulkan_device *d, vulkan_pipeline *p, octet_error *er
                   .pSpecializationInfo = &constants},
         .layout = d->pipeline_layout};
     status = vulkan_check(
-        d,
-        d->api.CreateComputePipelines(d->device, VK_NULL_HANDLE, 1, &info, NULL, &p->pipeline),
+        d, d->api.CreateComputePipelines(d->device, VK_NULL_HANDLE, 1, &info, NULL, &p->pipeline),
         shaders[p->shader].name, error);
     d->api.DestroyShaderModule(d->device, module, NULL);
     return status;
