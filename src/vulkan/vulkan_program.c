@@ -244,17 +244,16 @@ static octet_status record_work(recorder *r, const node *n, const vulkan_job *jo
     return OCTET_OK;
 }
 
-/* All writes before are done and seen by all after. */
-static void barrier(recorder *r, VkPipelineStageFlags from, VkPipelineStageFlags to,
-                    VkAccessFlags seen) {
+#define ON_DEVICE (VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT)
+
+/* All writes on the device before are done, and what comes after in stage `to` sees them. */
+static void barrier(recorder *r, VkPipelineStageFlags to, VkAccessFlags seen) {
     const VkMemoryBarrier all = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                  .srcAccessMask =
                                      VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                                  .dstAccessMask = seen};
-    r->d->api.CmdPipelineBarrier(r->command, from, to, 0, 1, &all, 0, NULL, 0, NULL);
+    r->d->api.CmdPipelineBarrier(r->command, ON_DEVICE, to, 0, 1, &all, 0, NULL, 0, NULL);
 }
-
-#define ON_DEVICE (VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT)
 
 static octet_status begin_command(recorder *r, octet_error *error) {
     vulkan_program *p = r->p;
@@ -307,7 +306,7 @@ static octet_status record_stage(recorder *r, int begin, int end, octet_error *e
     }
     for (int phase = 0; phase < phases && !status; phase++) {
         uint64_t workspace = 0;
-        barrier(r, ON_DEVICE, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+        barrier(r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
         for (int i = begin; i < end && !status; i++) {
             const vulkan_job *job = &jobs[i - begin];
@@ -324,14 +323,14 @@ static octet_status record_stage(recorder *r, int begin, int end, octet_error *e
 static void copy_inputs(recorder *r) {
     const vulkan_program *p = r->p;
     const VkBufferCopy region = {p->io.offset, p->memory.offset + p->inputs_at, p->inputs_bytes};
-    barrier(r, ON_DEVICE, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+    barrier(r, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
     if (p->inputs_bytes)
         r->d->api.CmdCopyBuffer(r->command, p->io.buffer, p->memory.buffer, 1, &region);
 }
 
 static void copy_outputs(recorder *r, const graph *g) {
     const vulkan_program *p = r->p;
-    barrier(r, ON_DEVICE, VK_PIPELINE_STAGE_TRANSFER_BIT,
+    barrier(r, VK_PIPELINE_STAGE_TRANSFER_BIT,
             VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
     for (int i = 0; i < g->n_tensors; i++) {
         const tensor *t = g->tensors[i];
@@ -341,7 +340,7 @@ static void copy_outputs(recorder *r, const graph *g) {
                                      p->io.offset + p->place[i], tensor_bytes(t)};
         r->d->api.CmdCopyBuffer(r->command, p->memory.buffer, p->io.buffer, 1, &region);
     }
-    barrier(r, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(r, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
 static octet_status record(vulkan_program *p, vulkan_backend *b, const graph *g,
