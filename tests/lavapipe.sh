@@ -6,7 +6,7 @@ least=25.0.7
 [ -n "$1" ] || { echo "usage: tests/lavapipe.sh FOLDER" >&2; exit 1; }
 mkdir -p "$1" && cd "$1" || exit 1
 folder=$PWD
-[ -f environment ] && exit 0
+[ -f environment ] && . ./environment && echo "ok 1 - Mesa $OCTET_MESA" && exit 0
 mkdir -p lists/partial cache/archives/partial root || exit 1
 . /etc/os-release
 # The mirror that serves the release itself, from either form of sources.
@@ -48,3 +48,4 @@ export VK_DRIVER_FILES='$folder/lvp.json' VK_ICD_FILENAMES='$folder/lvp.json'
 export LD_LIBRARY_PATH='$folder/$libraries'
 export OCTET_MESA='$version'
 END
+echo "ok 1 - Mesa $version"

@@ -33,11 +33,10 @@ static int open_device(void **state) {
     (void)state;
     octet_error error = {0};
     const char *index = getenv("OCTET_VULKAN");
-    if (vulkan_backend_create(&vulkan, index ? atoi(index) : 0, &error)) {
-        fprintf(stderr, "%s\n", error.text);
-        return index ? -1 : 0;
-    }
-    return 0;
+    if (!index || !vulkan_backend_create(&vulkan, atoi(index), &error))
+        return 0;
+    fprintf(stderr, "%s\n", error.text);
+    return -1;
 }
 
 static int close_device(void **state) {
