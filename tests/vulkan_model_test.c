@@ -174,6 +174,19 @@ static void device_runs_every_node(void **state) {
     backend_destroy(&ref);
 }
 
+/* A backend that has run nothing goes while what it began with may be on its way. */
+static void backends_come_and_go(void **state) {
+    (void)state;
+    octet_error error = {0};
+    if (!vulkan)
+        skip();
+    for (int i = 0; i < 8; i++) {
+        backend *b = NULL;
+        support_ok(vulkan_backend_create(&b, vulkan_backend_index(vulkan), &error), &error);
+        backend_destroy(&b);
+    }
+}
+
 /* --- refusals */
 
 static void refusals_name_the_op(void **state) {
@@ -238,6 +251,7 @@ static void memory_is_kept_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(backends_come_and_go),
         cmocka_unit_test(memory_is_kept_apart),         cmocka_unit_test(refusals_name_the_op),
         cmocka_unit_test(want_of_memory_says_how_much), cmocka_unit_test(streams_cost_the_same),
         cmocka_unit_test(training_takes_the_same_way),  cmocka_unit_test(training_repeats_itself),

@@ -137,8 +137,10 @@ static size_t bytes_of_program(const program *base) {
 
 static void destroy(backend *base) {
     vulkan_backend *b = (vulkan_backend *)base;
-    if (b->device.device)
+    if (b->device.timeline) {
+        (void)vulkan_wait(&b->device, b->device.time, NULL);
         vulkan_give(&b->device, &b->nothing);
+    }
     vulkan_device_close(&b->device);
     pthread_mutex_destroy(&b->turn);
     free(b);
