@@ -251,11 +251,10 @@ static void memory_is_kept_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(backends_come_and_go),
-        cmocka_unit_test(memory_is_kept_apart),         cmocka_unit_test(refusals_name_the_op),
-        cmocka_unit_test(want_of_memory_says_how_much), cmocka_unit_test(streams_cost_the_same),
-        cmocka_unit_test(training_takes_the_same_way),  cmocka_unit_test(training_repeats_itself),
-        cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(backends_come_and_go),    cmocka_unit_test(memory_is_kept_apart),
+        cmocka_unit_test(refusals_name_the_op),    cmocka_unit_test(want_of_memory_says_how_much),
+        cmocka_unit_test(streams_cost_the_same),   cmocka_unit_test(training_takes_the_same_way),
+        cmocka_unit_test(training_repeats_itself), cmocka_unit_test(device_runs_every_node),
     };
     return cmocka_run_group_tests_name("vulkan models", tests, open_device, close_device);
 }
