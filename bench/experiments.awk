@@ -1,6 +1,7 @@
 # experiments.awk: draws the validation curves of several runs, bits per byte against minutes of training, as SVG.
 #
-# Input: the log.jsonl of each run; its folder's name is its label. Runs whose names share what is before the
+# Input: the log.jsonl of each run, before it speed=S, the kB/s by which its bytes become minutes; its folder's name
+# is its label. Runs whose names share what is before the
 # last "-" followed by a number (text-1, text-2) are one panel.
 
 function number(key,    at) {
@@ -20,7 +21,7 @@ FNR == 1 {
     panel[run] = panel_of[group]
     seconds = 0
 }
-/"seconds"/ { seconds = number("seconds") }
+/"seconds"/ { seconds += number("bytes") / (1e3 * speed) }
 /"valid_bpb"/ {
     i = ++points[run]
     x[run, i] = seconds / 60

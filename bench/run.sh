@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 octet=build/octet
 if [ ! -x "$octet" ]; then
     sh ./packages.sh gcc libc6-dev meson ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev \
-        libsndfile1-dev libsamplerate0-dev libopenblas0-pthread ||
+        libsndfile1-dev libsamplerate0-dev libpng-dev libopenblas0-pthread ||
         exit 1
     [ -f build/build.ninja ] || meson setup build -Dbuildtype=release >&2 || exit 1
     ninja -C build octet >&2 || exit 1

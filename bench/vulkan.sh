@@ -4,13 +4,13 @@
 cd "$(dirname "$0")/.." || exit 1
 device=${1:-vulkan}
 [ -f build/build.ninja ] || meson setup build -Dbuildtype=release >&2 || exit 1
-ninja -C build octet vulkan_bench >&2 || exit 1
+ninja -C build octet bench/vulkan_bench >&2 || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 build/octet devices
 case $device in
-    vulkan) build/vulkan_bench || exit ;;
-    *) build/vulkan_bench "${device#vulkan:}" || exit ;;
+    vulkan) build/bench/vulkan_bench || exit ;;
+    *) build/bench/vulkan_bench "${device#vulkan:}" || exit ;;
 esac
 cat README.md MATH.md CONTRIBUTING.md FORMAT.md >"$work/text"
 # Bytes a second of training, from the log: the steps after the first, which compiles.

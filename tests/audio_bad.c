@@ -12,7 +12,31 @@
 
 enum { FRAMES = 3000, CHANNELS = 2, RATE = 16000 };
 
+static audio_file make_image(audio_base base) {
+    static const png_kind kinds[IMAGE_BASES] = {
+        [BASE_PNG_GREY1] = {.type = 0, .bits = 1},
+        [BASE_PNG_GREY8] = {.type = 0, .bits = 8},
+        [BASE_PNG_GREY16] = {.type = 0, .bits = 16},
+        [BASE_PNG_RGB8] = {.type = 2, .bits = 8},
+        [BASE_PNG_RGB16] = {.type = 2, .bits = 16},
+        [BASE_PNG_PALETTE] = {.type = 3, .bits = 4},
+        [BASE_PNG_GREY_OPACITY] = {.type = 4, .bits = 8},
+        [BASE_PNG_RGB_OPACITY] = {.type = 6, .bits = 8},
+        [BASE_PNG_KEY] = {.type = 2, .bits = 8, .key = 1},
+        [BASE_PNG_INTERLACED] = {.type = 2, .bits = 8, .interlaced = 1},
+    };
+    enum { WIDTH = 37, HEIGHT = 23 };
+    uint8_t *pixels = image_noise(WIDTH * HEIGHT * 8, (uint64_t)base);
+    audio_file file = base == BASE_PGM   ? pnm_make("P5\n37 23\n255\n", pixels, WIDTH * HEIGHT)
+                      : base == BASE_PPM ? pnm_make("P6\n37 23\n255\n", pixels, WIDTH * HEIGHT * 3)
+                                         : png_make(&kinds[base], WIDTH, HEIGHT, pixels);
+    free(pixels);
+    return file;
+}
+
 audio_file audio_base_make(audio_base base) {
+    if (base >= AUDIO_BASES)
+        return make_image(base);
     static const int formats[AUDIO_BASES] = {
         [BASE_WAV_U8] = SF_FORMAT_WAV | SF_FORMAT_PCM_U8,
         [BASE_WAV_S16] = SF_FORMAT_WAV | SF_FORMAT_PCM_16,
@@ -57,11 +81,13 @@ audio_file audio_base_make(audio_base base) {
 static void set_number(audio_file *file, size_t at, const audio_bad *row) {
     assert_true(at + (size_t)row->n <= file->size);
     for (int i = 0; i < row->n; i++) {
-        int byte = row->edit == DAMAGE_BIG ? row->n - 1 - i : i;
+        int byte = row->edit == DAMAGE_BIG || row->edit == DAMAGE_CHUNK ? row->n - 1 - i : i;
         file->data[at + (size_t)i] = (uint8_t)((uint64_t)row->number >> (8 * byte));
     }
     if (row->edit == DAMAGE_PAGE)
         audio_fix_pages(file, -1);
+    if (row->edit == DAMAGE_CHUNK)
+        png_fix_checksums(file);
 }
 
 static size_t place(const audio_file *file, const audio_bad *row) {
@@ -89,6 +115,7 @@ audio_file audio_bad_make(const audio_bad *row) {
     case DAMAGE_LITTLE:
     case DAMAGE_BIG:
     case DAMAGE_PAGE:
+    case DAMAGE_CHUNK:
         set_number(&file, at, row);
         break;
     case DAMAGE_TEXT:

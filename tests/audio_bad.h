@@ -1,11 +1,11 @@
-/* audio_bad.h: audio files that mean harm, or only lie, made from good ones.
+/* audio_bad.h: audio files and images that mean harm, or only lie, made from good ones.
  *
  * A row says from which file it is made, what is changed, and how reading it must end. Places are
  * given by text that stands in the file (the name of a chunk) and a distance from it. */
 #ifndef TESTS_AUDIO_BAD_H
 #define TESTS_AUDIO_BAD_H
 
-#include "audio_make.h"
+#include "image_make.h"
 #include "octet/status.h"
 
 typedef enum audio_base {
@@ -33,10 +33,23 @@ typedef enum audio_base {
     BASE_OGG,
     BASE_OPUS,
     BASE_MP3,
-    AUDIO_BASES
+    AUDIO_BASES,
+    BASE_PGM = AUDIO_BASES,
+    BASE_PPM,
+    BASE_PNG_GREY1,
+    BASE_PNG_GREY8,
+    BASE_PNG_GREY16,
+    BASE_PNG_RGB8,
+    BASE_PNG_RGB16,
+    BASE_PNG_PALETTE,
+    BASE_PNG_GREY_OPACITY,
+    BASE_PNG_RGB_OPACITY,
+    BASE_PNG_KEY,        /* one colour is clear */
+    BASE_PNG_INTERLACED, /* RGB */
+    IMAGE_BASES
 } audio_base;
 
-/* A good file of 3,000 frames of 2 channels at 16 kHz. */
+/* A good file: 3,000 frames of 2 channels at 16 kHz; 37 x 23 pixels. */
 audio_file audio_base_make(audio_base base);
 
 typedef enum audio_damage {
@@ -45,6 +58,7 @@ typedef enum audio_damage {
     DAMAGE_LITTLE, /* the n bytes at the place become `number` */
     DAMAGE_BIG,    /* likewise, the most significant first */
     DAMAGE_PAGE,   /* as DAMAGE_LITTLE; then Ogg pages get their right checksums */
+    DAMAGE_CHUNK,  /* as DAMAGE_BIG; then PNG chunks get their right checksums */
     DAMAGE_TEXT,   /* the bytes at the place become text[n] */
     DAMAGE_INSERT, /* text[n] goes in before the place */
     DAMAGE_REMOVE, /* n bytes from the place on go */
@@ -64,8 +78,34 @@ typedef struct audio_bad {
     const char *says; /* a part of the message */
 } audio_bad;
 
-extern const audio_bad audio_bads[];
-extern const int audio_bads_count;
+/* The rows that a test program is linked with. */
+typedef struct audio_bad_corpus {
+    const audio_bad *rows;
+    int n, least_refused;
+    const char *codec; /* for the encoder; NULL: its default */
+    int sample_bytes;
+    audio_base first, last; /* to damage at random */
+    int read_one_in;        /* of those, at least, so that decoders are reached */
+} audio_bad_corpus;
+
+extern const audio_bad_corpus audio_bads;
+
+/* For tables of rows: a number or bytes at a place, the first bytes of a file, a file as it is. */
+#define BAD_NUMBER(name, base, edit, anchor, delta, n, number, status, says)                       \
+    { name, base, edit, anchor, delta, n, number, NULL, status, says }
+#define BAD_BYTES(name, base, edit, anchor, delta, text, status, says)                             \
+    { name, base, edit, anchor, delta, sizeof text - 1, 0, text, status, says }
+#define BAD_KEEP(name, base, number, status, says)                                                 \
+    { name, base, DAMAGE_KEEP, NULL, 0, 0, number, NULL, status, says }
+#define BAD_ONLY(name, text, says)                                                                 \
+    { name, BASE_NONE, DAMAGE_INSERT, NULL, 0, sizeof text - 1, 0, text, OCTET_CORRUPT, says }
+
+/* Every format: as it is; cut behind its signature, in the middle, by one byte. */
+#define BAD_FORMAT(name, base, cut12, cut_half, cut1)                                              \
+    BAD_KEEP(name, base, 0x7fffffff, OCTET_OK, ""),                                                \
+        BAD_KEEP(name ": 12 bytes", base, 12, OCTET_CORRUPT, cut12),                               \
+        {name ": half", base, DAMAGE_HALF, NULL, 0, 0, 0, NULL, OCTET_CORRUPT, cut_half},          \
+        BAD_KEEP(name ": one byte short", base, -1, OCTET_CORRUPT, cut1)
 
 audio_file audio_bad_make(const audio_bad *row);
 

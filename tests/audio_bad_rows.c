@@ -4,21 +4,10 @@
 #define CORRUPT OCTET_CORRUPT
 #define OK OCTET_OK
 
-#define NUMBER(name, base, edit, anchor, delta, n, number, status, says)                           \
-    { name, base, edit, anchor, delta, n, number, NULL, status, says }
-#define BYTES(name, base, edit, anchor, delta, text, status, says)                                 \
-    { name, base, edit, anchor, delta, sizeof text - 1, 0, text, status, says }
-#define KEEP(name, base, number, status, says)                                                     \
-    { name, base, DAMAGE_KEEP, NULL, 0, 0, number, NULL, status, says }
-#define ONLY(name, text, says)                                                                     \
-    { name, BASE_NONE, DAMAGE_INSERT, NULL, 0, sizeof text - 1, 0, text, CORRUPT, says }
-
-/* Every format: as it is; cut behind its signature, in the middle, by one byte. */
-#define FORMAT(name, base, cut12, cut_half, cut1)                                                  \
-    KEEP(name, base, INT32_MAX_SIZE, OK, ""), KEEP(name ": 12 bytes", base, 12, CORRUPT, cut12),   \
-        {name ": half", base, DAMAGE_HALF, NULL, 0, 0, 0, NULL, CORRUPT, cut_half},                \
-        KEEP(name ": one byte short", base, -1, CORRUPT, cut1)
-#define INT32_MAX_SIZE 0x7fffffff
+#define NUMBER BAD_NUMBER
+#define BYTES BAD_BYTES
+#define ONLY BAD_ONLY
+#define FORMAT BAD_FORMAT
 
 /* Fields of the chunk "fmt ", of 16-bit WAV. */
 #define WAV_TAG(name, number, says)                                                                \
@@ -36,7 +25,7 @@
 
 #define NO_AUDIO "is not audio that is read"
 
-const audio_bad audio_bads[] = {
+static const audio_bad rows[] = {
     /* --- every format, cut */
     FORMAT("wav u8", BASE_WAV_U8, "without \"fmt \"", "claims 6000 bytes", "5999 follow"),
     FORMAT("wav s16", BASE_WAV_S16, "without \"fmt \"", "claims 12000", "11999 follow"),
@@ -320,4 +309,10 @@ const audio_bad audio_bads[] = {
     ONLY("AAC", "ADIF\0\0\0\0\0\0\0\0", "AAC is not read"),
 };
 
-const int audio_bads_count = (int)(sizeof audio_bads / sizeof *audio_bads);
+const audio_bad_corpus audio_bads = {.rows = rows,
+                                     .n = (int)(sizeof rows / sizeof *rows),
+                                     .least_refused = 180,
+                                     .sample_bytes = 2,
+                                     .first = BASE_WAV_U8,
+                                     .last = BASE_MP3,
+                                     .read_one_in = 20};

@@ -1,5 +1,5 @@
-/* audio_mutated_test.c: audio files of every format with random damage, through the sandbox: bytes
- * or one line, never a hang. OCTET_TEST_ALL damages 20,000 files. */
+/* audio_mutated_test.c, for audio and for images: files of every format with random damage, through
+ * the sandbox: bytes or one line, never a hang. OCTET_TEST_ALL damages 20,000 files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,25 +62,29 @@ static void damaged_files_end(void **state) {
     (void)state;
     const char *wanted = getenv("OCTET_TEST_ALL");
     int n = wanted && *wanted ? 20000 : 400, read = 0, refused = 0, decoders = 0, died = 0;
-    audio_file good[AUDIO_BASES];
-    for (int b = 0; b < AUDIO_BASES; b++)
+    const int first = (int)audio_bads.first, bases = (int)audio_bads.last - first + 1;
+    audio_file good[IMAGE_BASES];
+    for (int b = first; b < first + bases; b++)
         good[b] = audio_base_make((audio_base)b);
     for (int i = 0; i < n; i++) {
-        const int base = 1 + i % (AUDIO_BASES - 1);
+        const int base = first + i % bases;
         uint64_t seed = (uint64_t)i;
         audio_file f = {support_alloc(good[base].size + 1, 1), good[base].size};
         memcpy(f.data, good[base].data, f.size);
         for (int64_t k = support_integer(&seed, 1, 4); k > 0; k--)
             mutate(&f, &seed);
-        if (support_integer(&seed, 0, 1)) /* else checksums catch all damage to Ogg */
+        if (support_integer(&seed, 0, 1)) { /* else checksums catch all damage to Ogg and PNG */
             audio_fix_pages(&f, -1);
+            png_fix_checksums(&f);
+        }
+        const octet_encode_params params = {.codec = audio_bads.codec};
         octet_error error = {0};
         octet_encoded e;
         size_t peak;
         struct timespec begin, end;
         clock_gettime(CLOCK_MONOTONIC, &begin);
         memory_cap_begin(CONSTANT_BYTES + BYTES_PER_BYTE * f.size);
-        octet_status status = octet_encode_memory(&e, f.data, f.size, "x", NULL, &error);
+        octet_status status = octet_encode_memory(&e, f.data, f.size, "x", &params, &error);
         int most = memory_cap_end(&peak);
         clock_gettime(CLOCK_MONOTONIC, &end);
         if (most || end.tv_sec - begin.tv_sec > SECONDS)
@@ -98,11 +102,11 @@ static void damaged_files_end(void **state) {
         octet_encoded_free(&e);
         audio_free(&f);
     }
-    for (int b = 0; b < AUDIO_BASES; b++)
+    for (int b = first; b < first + bases; b++)
         audio_free(&good[b]);
     print_message("%d files: %d read, %d refused; %d reached the decoder, %d ended it\n", n, read,
                   refused, decoders, died);
-    assert_true(read > n / 20);
+    assert_true(read > n / audio_bads.read_one_in);
     assert_true(refused > n / 4);
 }
 

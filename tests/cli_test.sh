@@ -157,7 +157,7 @@ numbers generate --samples whole 0 4097 2
 numbers generate --keep whole -1 $huge 4
 fails "train --matmul: none of its words" 1 '--matmul: "open" is none of' train --matmul open
 for option in 'train -c' 'train -o' 'score -m' 'score --svg' 'generate -m' 'generate --prompt-file' 'generate -o' \
-    'info -m' 'info -c' 'info --preset' 'train --valid' 'bench --configs' 'import -o' 'import --side' 'export -m' 'export -o'; do
+    'info -m' 'info -c' 'info --preset' 'train --valid' 'train --from' 'bench --configs' 'import -o' 'import --side' 'export -m' 'export -o'; do
     # shellcheck disable=SC2086
     fails "$option: missing" 1 'needs a value' $option
     # shellcheck disable=SC2086
@@ -364,6 +364,21 @@ generate="generate -m run --seed 5"
     run $generate -n 40 -o /dev/stdout
     cmp -s out forty
     verdict "-o /dev/stdout" $?
+    run $generate -n 300 --utf8 --temperature 2
+    [ "$rc" -eq 0 ] && [ "$(wc -c <out)" -eq 300 ] && iconv -f UTF-8 -t UTF-8 out >/dev/null
+    verdict "--utf8 is UTF-8" $?
+    printf 'a\342\202' >begun
+    run $generate -n 31 --utf8 --temperature 2 --prompt-file begun
+    [ "$rc" -eq 0 ] && cat begun out | iconv -f UTF-8 -t UTF-8 >/dev/null && [ ! -s err ]
+    verdict "--utf8 ends the character that the prompt begins" $?
+    printf 'a\360' >begun
+    run $generate -n 2 --utf8 --prompt-file begun
+    [ "$rc" -eq 0 ] && [ ! -s out ] && grep -q "last character lacks 3 bytes, more than 2" err
+    verdict "--utf8 writes no part of a character" $?
+    printf 'a\377b' >begun
+    run $generate -n 9 --utf8 --prompt-file begun --samples 2
+    [ "$rc" -eq 0 ] && iconv -f UTF-8 -t UTF-8 out >/dev/null && grep -q "not UTF-8 at byte 1;" err
+    verdict "--utf8 says that the prompt is none" $?
     fails "-o in a missing directory" 1 'nowhere/file: No such file' $generate -o nowhere/file
     fails "-o on a directory" 1 'void: Is a directory' $generate -o void
     fails "-o /dev/full" 1 '/dev/full: No space left' $generate -o /dev/full
@@ -583,6 +598,17 @@ works "import" '^14848 parameters, context 24 bytes  imported$' import megabyte-
 works "import --side" '^14848 parameters' import megabyte-pytorch "$mb1/model.safetensors" -o sided --side "$mb1/case.json"
 cmp -s imported sided
 verdict "settings and side file say the same" $?
+works "train --from an imported model" '^best ' train text --from imported -o trained --steps 2 --lr 0.001
+run score -m imported text -q
+mv out before
+run score -m trained text -q
+[ "$rc" -eq 0 ] && ! cmp -s out before
+verdict "training changed it" $?
+fails "train --from: the weights of another configuration" 4 'imported: tensor .* has no place in the configuration' train text --from imported $tiny -o other
+fails "train --from: no such model" 1 'nosuch: no such file, and no bundled model' train text --from nosuch -o other
+fails "train --from: not a model" 3 'text' train text --from ./text -o other
+[ ! -e other ]
+verdict "none of these made a directory" $?
 works "import --json" '^\{"model": "sided", "parameters": 14848, "context": 24, "fingerprint": "[0-9a-f]{32}", "config": \{.*"layout": "lucidrains"' import megabyte-pytorch "$mb1/model.safetensors" -o sided --side "$mb1/case.json" --json
 works "import --list" '^megabyte-pytorch +MEGABYTE-pytorch' import --list
 works "import --list --json" '^\{"formats": \[\{"name": "megabyte-pytorch", ' import --list --json

@@ -403,7 +403,7 @@ static void bad_parameters_are_named(void **state) {
         octet_encode_params p;
         const char *says;
     } rows[] = {
-        {{.codec = "opus"}, "no codec \"opus\": raw, text, pcm16, pcm8 or mulaw8"},
+        {{.codec = "opus"}, "no codec \"opus\": raw, text, pcm16, pcm8, mulaw8, image or records"},
         {{.codec = ""}, "no codec \"\""},
         {{.rate_hz = 999}, "999 Hz is not between 1000 and 384000"},
         {{.rate_hz = 384001}, "384001 Hz"},

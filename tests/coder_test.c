@@ -231,7 +231,9 @@ static void blocks_that_lie(void **state) {
         uint64_t offset, content, number;
     } bad[] = {
         {0, 3, 300, 0, 1000, 0},
-        {4, 3, 300, 0, 1000, 0},
+        {5, 3, 300, 0, 1000, 0},
+        {CONTAINER_SWAPPED, 3, 1000, 0, 1000, 0},
+        {CONTAINER_SWAPPED, 0, 300, 0, 1000, 0},
         {CONTAINER_CODED, 3, 300, 0, 0, 0},
         {CONTAINER_CODED, 3, 300, 0, (uint64_t)CONTAINER_BLOCK_MOST + 1, 0},
         {CONTAINER_CODED, 3, 300, 0, UINT64_MAX, 0},

@@ -411,8 +411,8 @@ static int has_other(const char *key) {
 }
 
 /* Two that differ in one key have different identities, and no key that there is was forgotten
- * here; but the only mixer, which has no other, and symbols that need another layout or a larger
- * vocabulary. */
+ * here; but the only mixer, which has no other, symbols that need another layout or a larger
+ * vocabulary, and the codec and its keys (codecs_have_their_keys). */
 static void every_key_of_a_model_is_in_its_identity(void **state) {
     (void)state;
     char *text[OTHERS + 1];
@@ -433,11 +433,83 @@ static void every_key_of_a_model_is_in_its_identity(void **state) {
     json_object_foreach(root, key, value)
         assert_true(has_other(key) || !strcmp(key, "levels") || !strcmp(key, "train") ||
                     !strcmp(key, "start_symbols") || !strcmp(key, "end_symbol") ||
-                    !strcmp(key, "codec") || !strcmp(key, "rate_hz") || !strcmp(key, "channels"));
+                    !strcmp(key, "codec") || !strcmp(key, "rate_hz") || !strcmp(key, "channels") ||
+                    !strncmp(key, "image_", 6) || !strncmp(key, "record_", 7));
     json_object_foreach(json_array_get(json_object_get(root, "levels"), 0), key, value)
         assert_true(has_other(key) || !strcmp(key, "mixer"));
     json_decref(root);
     free(all);
+}
+
+/* A model of two levels with a patch of 12 bytes. */
+static octet_status parse_codec(config *c, const char *keys, octet_error *error) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"context\": 96, %s, \"levels\": [{\"dim\": 24, \"layers\": 1, \"heads\": 2, "
+             "\"patch\": 12}, {" LEVEL_1 "}]}",
+             keys);
+    return config_parse(c, text, strlen(text), "x", error);
+}
+
+static void codecs_have_their_keys(void **state) {
+    (void)state;
+#define SIZE "\"image_width\": 8, \"image_height\": 4"
+    static const char *const good[] = {
+        "\"codec\": \"pcm16\", \"rate_hz\": 8000, \"channels\": 2",
+        "\"codec\": \"image\", " SIZE ", \"channels\": 3",
+        "\"codec\": \"image\", " SIZE ", \"channels\": 1, \"image_block\": 2",
+        "\"codec\": \"image\", " SIZE ", \"channels\": 3, \"image_block\": 2",
+        "\"codec\": \"image\", " SIZE ", \"channels\": 3, \"image_block\": 4",
+        "\"codec\": \"records\", \"record_bytes\": 7",
+        "\"codec\": \"records\", \"record_bytes\": 7, \"record_filler\": 255",
+        "\"codec\": \"records\", \"record_bytes\": 8",
+    };
+    static const char *const bad[][2] = {
+        {"\"rate_hz\": 8000", "codec \"raw\" has neither"},
+        {"\"channels\": 1", "codec \"raw\" has neither"},
+        {"\"image_width\": 8", "image_width 8, image_height 0, image_block 1: codec \"raw\""},
+        {"\"image_block\": 2", "codec \"raw\" has none of them"},
+        {"\"record_bytes\": 8", "record_bytes 8, record_filler 0: codec \"raw\" has neither"},
+        {"\"codec\": \"pcm8\", \"channels\": 1", "codec \"pcm8\" needs 1000"},
+        {"\"codec\": \"pcm8\", \"rate_hz\": 8000, \"channels\": 5", "a frame of 5 bytes"},
+        {"\"codec\": \"pcm8\", \"rate_hz\": 8000, \"channels\": 1, " SIZE, "\"pcm8\" has none"},
+        {"\"codec\": \"pcm8\", \"rate_hz\": 8000, \"channels\": 1, \"record_filler\": 1",
+         "codec \"pcm8\" has neither"},
+        {"\"codec\": \"image\", " SIZE, "channels 0: codec \"image\" needs"},
+        {"\"codec\": \"image\", " SIZE ", \"channels\": 2", "channels 2: codec \"image\" needs"},
+        {"\"codec\": \"image\", \"image_width\": 8, \"channels\": 1", "image_height 0"},
+        {"\"codec\": \"image\", " SIZE ", \"channels\": 1, \"image_block\": 3",
+         "image_block: 3 does not divide 8 x 4"},
+        {"\"codec\": \"image\", " SIZE ", \"channels\": 3, \"rate_hz\": 8000", "has no rate"},
+        {"\"codec\": \"image\", \"image_width\": 9, \"image_height\": 9, \"channels\": 1, "
+         "\"image_block\": 3",
+         "blocks of 9 bytes are no whole patches of 12"},
+        {"\"codec\": \"image\", " SIZE ", \"channels\": 3, \"record_bytes\": 8", "has neither"},
+        {"\"codec\": \"records\"", "record_bytes 0, an outermost patch of 12"},
+        {"\"codec\": \"records\", \"record_bytes\": 8, \"channels\": 1", "has neither"},
+        {"\"codec\": \"records\", \"record_bytes\": 8, " SIZE, "has none of them"},
+    };
+#undef SIZE
+    enum { N = sizeof good / sizeof *good };
+    char *identity[N + 1];
+    octet_error error;
+    config c;
+    parse_ok(&c, BOUND);
+    identity[N] = config_identity(&c);
+    for (int i = 0; i < N; i++) {
+        support_ok(parse_codec(&c, good[i], &error), &error);
+        check_round_trip(&c);
+        identity[i] = config_identity(&c);
+    }
+    for (int i = 0; i <= N; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(identity[i], identity[k]);
+    for (int i = 0; i <= N; i++)
+        free(identity[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(parse_codec(&c, bad[i][0], &error), OCTET_ERROR);
+        support_contains(error.text, bad[i][1]);
+    }
 }
 
 /* Defaults may be given, and training may differ. The identity reads back as all the rest. */
@@ -977,6 +1049,7 @@ int main(void) {
         cmocka_unit_test(random_configurations_round_trip),
         cmocka_unit_test(identity_is_this_text),
         cmocka_unit_test(every_key_of_a_model_is_in_its_identity),
+        cmocka_unit_test(codecs_have_their_keys),
         cmocka_unit_test(identity_is_of_the_model),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(bad_types_are_named),

@@ -368,6 +368,64 @@ static void validation_files_leave_training_files_whole(void **state) {
     data_close(&d);
 }
 
+/* With `align` all windows begin at its multiples and every byte is still in one of them; what is
+ * held out leaves whole ones; over the epochs the grid takes every place that there is. */
+static void aligned_windows_begin_where_they_must(void **state) {
+    const folder *f = *state;
+    static const int64_t aligns[] = {2, 3, 12};
+    for (int64_t i = 0; i < 9; i++)
+        for (int n = 1; n < 250; n += 1 + n / 40) {
+            const int64_t align = aligns[i / 3], context = align * (i % 3 * 2 + 1);
+            const char *path = write_count(f, "aligned", 0, n);
+            data_source source = {.paths = &path, .n_paths = 1, .align = align};
+            octet_error error;
+            data *d;
+            int firsts[LARGEST] = {0}, kinds = 0;
+            support_ok(data_open(&d, &source, context, 7, &error), &error);
+            const uint64_t windows = data_epoch_windows(d);
+            const int trained = (int)data_train_bytes(d);
+            assert_true(trained == n || trained % align == 0);
+            for (uint64_t k = 0; k < 40 * windows; k++) {
+                static int seen[LARGEST];
+                int start;
+                const size_t length = window_at(d, k, context, &start);
+                if (k % windows == 0)
+                    memset(seen, 0, sizeof seen);
+                assert_int_equal(start % align, 0);
+                for (size_t b = 0; b < length; b++)
+                    assert_int_equal(seen[start + (int)b]++, 0);
+                kinds += start == 0 && !firsts[length]++;
+                for (int b = 0; b < trained && k % windows == windows - 1; b++)
+                    assert_int_equal(seen[b], 1);
+            }
+            assert_true(kinds >= (trained >= 4 * context ? (int)(context / align) / 2 : 1));
+            data_close(&d);
+        }
+}
+
+static void whole_files_are_held_out(void **state) {
+    const folder *f = *state;
+    octet_error error;
+    data *d;
+    make(f, "whole");
+    for (int i = 0; i < 31; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "whole/%02d", i);
+        write_count(f, name, i, 5);
+    }
+    const char *folder_path = in_folder(f, "whole");
+    data_source source = {.paths = &folder_path, .n_paths = 1, .whole_files = 1};
+    support_ok(data_open(&d, &source, 5, 7, &error), &error);
+    assert_int_equal(data_valid_files(d), 2);
+    assert_int_equal(data_train_bytes(d), 29 * 5);
+    for (size_t i = 0; i < 2; i++) {
+        size_t n;
+        assert_int_equal(data_valid_part(d, i, &n)[0], 10 + 20 * i);
+        assert_int_equal(n, 5);
+    }
+    data_close(&d);
+}
+
 /* Order is seen through files of one byte each and a context that makes one window of each. */
 static void folders_are_read_in_byte_order(void **state) {
     const folder *f = *state;
@@ -514,6 +572,8 @@ int main(void) {
         cmocka_unit_test(tails_are_held_out),
         cmocka_unit_test(large_tails_stop_at_two_mebibytes),
         cmocka_unit_test(validation_files_leave_training_files_whole),
+        cmocka_unit_test(aligned_windows_begin_where_they_must),
+        cmocka_unit_test(whole_files_are_held_out),
         cmocka_unit_test(folders_are_read_in_byte_order),
         cmocka_unit_test(fingerprints_tell_contents_not_names),
         cmocka_unit_test(errors_name_the_paths),

@@ -123,7 +123,7 @@ static void write_archives(void) {
 }
 
 static void write_audio(void) {
-    for (int base = BASE_NONE + 1; base < AUDIO_BASES; base++) {
+    for (int base = BASE_NONE + 1; base < IMAGE_BASES; base++) {
         audio_file file = audio_base_make((audio_base)base);
         put("audio", file.data, file.size);
         audio_free(&file);

@@ -382,6 +382,99 @@ static void train_bad_input(void **state) {
     place_remove(&p);
 }
 
+static void read_file(const char *path, file_bytes *out) {
+    octet_error error = {0};
+    assert_int_equal(file_read(out, path, 1 << 24, &error), OCTET_OK);
+}
+
+/* Bits per byte that the first step of a run from `model` starts at; 0 where it is refused. */
+static double first_loss(const place *p, octet_train_params *how, octet_status wanted,
+                         octet_error *error) {
+    octet_runtime *runtime;
+    watch w = {.stop_at = 1};
+    how->stop = &w.stop;
+    assert_int_equal(octet_runtime_create(&runtime, &(octet_runtime_params){.threads = 2}, error),
+                     OCTET_OK);
+    octet_status status = octet_train(runtime, how, on_event, &w, error);
+    octet_runtime_destroy(&runtime);
+    if (status != wanted)
+        print_error("%s\n", error->text);
+    assert_int_equal(status, wanted);
+    remove_run(p);
+    return w.first;
+}
+
+/* A run from a model starts where that model stands, under its configuration or another one of the
+ * same weights, and its bits depend on the model alone. */
+static void train_from_a_model(void **state) {
+    (void)state;
+    place p;
+    char model[160], other[160];
+    octet_error error = {0};
+    watch w = {0};
+    place_create(&p, small, "muon", 1, STEPS);
+    file_bytes last = train(&p, 2, NULL, &w, 0, OCTET_OK);
+    file_close(&last);
+    snprintf(model, sizeof model, "%s.model", p.run);
+    snprintf(other, sizeof other, "%s.other", p.run);
+    char from[160];
+    snprintf(from, sizeof from, "%s/last.safetensors", p.run);
+    assert_int_equal(rename(from, model), 0);
+    remove_run(&p);
+
+    const char *data[] = {p.text};
+    octet_train_params how = {
+        .data = data, .n_data = 1, .out = p.run, .from = model, .warmup = -1, .seed = 5};
+    const double own = first_loss(&p, &how, OCTET_STOPPED, &error);
+    assert_true(own < w.first - 0.5 && own < w.last + 0.5);
+    how.config = p.config;
+    assert_true(first_loss(&p, &how, OCTET_STOPPED, &error) == own);
+    how.from = NULL;
+    assert_true(first_loss(&p, &how, OCTET_STOPPED, &error) == w.first);
+
+    /* Other shapes, a weight too few, one too many. */
+    static const struct {
+        const char *from, *to, *message;
+    } rows[] = {{"\"dim\": 24", "\"dim\": 20", "shape"},
+                {"\"layers\": 1, \"heads\": 2}", "\"layers\": 2, \"heads\": 2}", "is missing"},
+                {"\"layers\": 1, \"heads\": 2}", "\"layers\": 0, \"heads\": 2}", "has no place"}};
+    how.from = model;
+    how.config = other;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[1024], changed[1024];
+        snprintf(text, sizeof text, small, 1, STEPS, "muon");
+        const char *at = strstr(text, rows[i].from);
+        assert_non_null(at);
+        snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, rows[i].to,
+                 at + strlen(rows[i].from));
+        FILE *f = fopen(other, "w");
+        assert_non_null(f);
+        assert_true(fputs(changed, f) >= 0 && fclose(f) == 0);
+        (void)first_loss(&p, &how, OCTET_WRONG_MODEL, &error);
+        assert_non_null(strstr(error.text, model));
+        if (!strstr(error.text, rows[i].message))
+            fail_msg("%s", error.text);
+    }
+
+    /* A run that goes on does not read the model again. */
+    how.config = NULL;
+    how.stop = NULL;
+    how.steps = 3;
+    assert_int_equal(train_with(&p, &how, &error), OCTET_OK);
+    file_bytes whole, again;
+    read_file(from, &whole);
+    how.resume = 1;
+    how.from = "/nonexistent";
+    assert_int_equal(train_with(&p, &how, &error), OCTET_OK);
+    read_file(from, &again);
+    assert_same(&whole, &again);
+    file_close(&whole);
+    file_close(&again);
+    unlink(model);
+    unlink(other);
+    place_remove(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_muon_same_bits),
@@ -394,6 +487,7 @@ int main(void) {
         cmocka_unit_test(train_dropout_counts),
         cmocka_unit_test(train_dropout_ignores_micro_batches),
         cmocka_unit_test(schedule_reaches_its_end),
+        cmocka_unit_test(train_from_a_model),
         cmocka_unit_test(train_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,10 +59,13 @@ octet_status octet_bytes_open(octet_bytes *out, const char *path, octet_error *e
 void octet_bytes_close(octet_bytes *bytes);
 
 /* The bytes of a file as the model reads them: through the codec of its configuration, resampled to
- * its rate and mixed to its channels. *losses (may be NULL) receives what that lost, see
- * octet/codec.h; all 0 for a model of raw bytes. Errors as of octet_bytes_open and
- * octet_encode_file. */
+ * its rate and mixed to its channels; an image must have its size. *losses (may be NULL) receives
+ * what that lost, see octet/codec.h; all 0 for a model of raw bytes. Errors as of octet_bytes_open
+ * and octet_encode_file. */
 octet_status octet_model_bytes(octet_bytes *out, octet_losses *losses, const octet_model *model,
                                const char *path, octet_error *error);
+
+/* The codec of the model's configuration and what it takes; "raw" for a model of raw bytes. */
+void octet_model_codec(octet_encode_params *out, const octet_model *model);
 
 #endif

@@ -59,8 +59,10 @@ octet_status octet_session_logits(octet_session *session, int stream, const floa
 /* Bytes that the stream has read. */
 int64_t octet_session_position(const octet_session *session, int stream);
 
-/* How a byte is chosen from logits. Order: temperature, top-k, top-p, min-p. Zeroed fields are off.
- */
+#define OCTET_SYMBOLS 257 /* that can be drawn: the bytes, and at 256 the end of the stream */
+
+/* How a byte is chosen from logits. Order: what is allowed, temperature, top-k, top-p, min-p.
+ * Zeroed fields are off. */
 typedef struct octet_sampling {
     float temperature; /* > 0; 0: the most likely byte */
     int top_k;         /* the k most likely bytes; 0: all */
@@ -68,11 +70,31 @@ typedef struct octet_sampling {
     float min_p;       /* bytes at least this fraction as likely as the most likely one; 0: all */
     uint64_t seed;     /* a draw is a function of (seed, number, position) */
     uint32_t number;   /* of the stream, for draws: equal numbers give equal draws */
+    const uint8_t *allowed; /* [OCTET_SYMBOLS]: symbols at 0 are never drawn, the others as if the
+                               model had given those none; NULL: all. Read while sampling only */
 } octet_sampling;
 
-/* Draws the stream's next byte without feeding it. Special symbols are never drawn but one: where
- * the model has an end symbol ("end_symbol" of its configuration), it is a candidate like the
- * bytes, and OCTET_END, without an error text, says that it was drawn. */
+/* Where a stream stands in UTF-8: zeros are between characters, else `left` bytes of a character
+ * are to come, the next one from low to high. No overlong forms, no surrogates, at most U+10FFFF.
+ */
+typedef struct octet_utf8 {
+    uint8_t left, low, high;
+} octet_utf8;
+
+/* Moves on by a byte. Returns 1, or 0 where the byte cannot stand here: the state starts anew with
+ * it. */
+int octet_utf8_push(octet_utf8 *state, uint8_t byte);
+
+/* Fills in what octet_sampling.allowed wants: the bytes after which the character can still end
+ * within `left` bytes (that byte included; below 0: without limit), and between characters the end
+ * of the stream. Returns how many bytes are allowed: none where `left` is 0, or less than the rest
+ * of a character that was begun elsewhere. */
+int octet_utf8_allow(const octet_utf8 *state, int64_t left, uint8_t allowed[OCTET_SYMBOLS]);
+
+/* Draws the stream's next byte without feeding it. OCTET_ERROR: a value out of range, logits that
+ * hold NaN or +inf, or nothing that is allowed has a probability above 0. Special symbols are never
+ * drawn but one: where the model has an end symbol ("end_symbol" of its configuration), it is a
+ * candidate like the bytes, and OCTET_END, without an error text, says that it was drawn. */
 octet_status octet_session_sample(octet_session *session, int stream,
                                   const octet_sampling *sampling, uint8_t *byte,
                                   octet_error *error);

@@ -19,7 +19,10 @@ typedef struct octet_train_params {
     const char *const
         *valid; /* files for validation; none: a held-out tail of each training file */
     int n_valid;
-    const char *config;  /* path of the configuration; may be NULL when resuming */
+    const char *config;  /* path of the configuration; may be NULL when resuming and with from */
+    const char *from;    /* a model (as octet_model_open) whose weights the run starts with; NULL:
+                            fresh ones. config may differ from its own in all that leaves names and
+                            shapes of the weights. Not read by a run that goes on */
     const char *out;     /* directory of the run; made if missing */
     int64_t steps;       /* steps in all; 0: from the configuration, or from minutes */
     double minutes;      /* > 0: fixes the number of steps after 20 measured ones, and stores it */
@@ -62,7 +65,8 @@ typedef void octet_train_report(void *context, const octet_train_event *event);
 
 /* Runs to the end, to the stop flag or to an error. OCTET_STOPPED after the flag with everything
  * saved. OCTET_ERROR: files, configuration, data shorter than a patch; a loss that is not finite
- * (the last good checkpoint stays). report may be NULL. */
+ * (the last good checkpoint stays). OCTET_WRONG_MODEL: the weights of `from` are not those that the
+ * configuration asks for. report may be NULL. */
 octet_status octet_train(octet_runtime *runtime, const octet_train_params *params,
                          octet_train_report *report, void *context, octet_error *error);
 

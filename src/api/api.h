@@ -24,4 +24,10 @@ struct octet_model {
 octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
                             octet_error *error);
 
+#define API_PATH_BYTES 4096
+
+/* The file that `path` means to octet_model_open: itself, the best or last checkpoint in it, or a
+ * bundled model's. out has API_PATH_BYTES. */
+octet_status api_model_path(char *out, const char *path, octet_error *error);
+
 #endif

@@ -54,6 +54,11 @@ octet_status octet_media_describe(octet_media *out, const char *codec_name, int 
     return media_describe(out, codec_name, rate_hz, channels, size, error);
 }
 
+octet_status octet_media_describe_as(octet_media *out, const octet_encode_params *params,
+                                     size_t size, octet_error *error) {
+    return media_describe_as(out, params, size, error);
+}
+
 octet_status octet_decode_memory(uint8_t **out, size_t *out_size, const octet_media *media,
                                  const uint8_t *bytes, const char *container, octet_error *error) {
     return decode_memory(out, out_size, media, bytes, container, error);
@@ -79,4 +84,20 @@ octet_status octet_decode_file(const char *path, const octet_media *media, const
     }
     free(data);
     return status;
+}
+
+const char *octet_media_signature(const void *head, size_t n) {
+    static const struct {
+        const char *first, *eighth; /* of 4 bytes, and of as many at byte 8 */
+        const char *container;
+    } known[] = {{"RIFF", "WAVE", "wav"},  {"RIFX", "WAVE", "wav"},  {"RF64", "WAVE", "wav"},
+                 {"FORM", "AIFF", "aiff"}, {"FORM", "AIFC", "aiff"}, {".snd", "", "au"},
+                 {"dns.", "", "au"},       {"fLaC", "", "flac"},     {"OggS", "", "ogg"},
+                 {"ID3", "", "mp3"}};
+    const char *at = head;
+    for (size_t i = 0; n >= 12 && i < sizeof known / sizeof *known; i++)
+        if (!memcmp(at, known[i].first, strlen(known[i].first)) &&
+            !memcmp(at + 8, known[i].eighth, strlen(known[i].eighth)))
+            return known[i].container;
+    return NULL;
 }

@@ -11,13 +11,12 @@
 #include "model/checkpoint.h"
 
 #define SUFFIX ".safetensors"
-#define PATH_BYTES 4096
 
 /* --- where bundled models are */
 
 /* Directory number `index` that may hold bundled models; NULL after the last. */
 static const char *models_directory(int index, char *buffer) {
-    char binary[PATH_BYTES];
+    char binary[API_PATH_BYTES];
     const char *named = getenv("OCTET_MODELS");
     if (index == 0)
         return named && *named ? named : "";
@@ -31,8 +30,8 @@ static const char *models_directory(int index, char *buffer) {
             if (slash)
                 *slash = '\0';
         }
-        int used = snprintf(buffer, PATH_BYTES, "%s/samples/models", binary);
-        return used > 0 && used < PATH_BYTES ? buffer : "";
+        int used = snprintf(buffer, API_PATH_BYTES, "%s/samples/models", binary);
+        return used > 0 && used < API_PATH_BYTES ? buffer : "";
     }
     return index == 2 ? OCTET_MODELS_DIRECTORY : NULL;
 }
@@ -48,14 +47,13 @@ static int is_directory(const char *path) {
 }
 
 static int join(char *out, const char *directory, const char *name, const char *suffix) {
-    int n = snprintf(out, PATH_BYTES, "%s/%s%s", directory, name, suffix);
-    return n > 0 && n < PATH_BYTES;
+    int n = snprintf(out, API_PATH_BYTES, "%s/%s%s", directory, name, suffix);
+    return n > 0 && n < API_PATH_BYTES;
 }
 
-/* The file that `path` means: itself, the best or last checkpoint in it, or a bundled model's. */
-static octet_status resolve(char *out, const char *path, octet_error *error) {
+octet_status api_model_path(char *out, const char *path, octet_error *error) {
     static const char *const inside[] = {"best", "last"};
-    char directory[PATH_BYTES];
+    char directory[API_PATH_BYTES];
     if (is_directory(path)) {
         for (int i = 0; i < 2; i++)
             if (join(out, path, inside[i], SUFFIX) && is_file(out))
@@ -72,9 +70,9 @@ static octet_status resolve(char *out, const char *path, octet_error *error) {
         return error_set(
             error, OCTET_ERROR,
             "%s: no such file, and no bundled model of that name (octet info lists them)", path);
-    if (snprintf(out, PATH_BYTES, "%s", path) >= PATH_BYTES)
+    if (snprintf(out, API_PATH_BYTES, "%s", path) >= API_PATH_BYTES)
         return error_set(error, OCTET_ERROR, "%.64s...: path longer than %d bytes", path,
-                         PATH_BYTES);
+                         API_PATH_BYTES);
     return OCTET_OK;
 }
 
@@ -85,7 +83,7 @@ static int by_name(const void *a, const void *b) {
 static void list_directory(const char *dir, void (*visit)(void *, const char *, const char *),
                            void *context) {
     struct dirent *entry;
-    char path[PATH_BYTES], *names[256];
+    char path[API_PATH_BYTES], *names[256];
     size_t n = 0, suffix = strlen(SUFFIX);
     DIR *d = opendir(dir);
     if (!d)
@@ -107,7 +105,7 @@ static void list_directory(const char *dir, void (*visit)(void *, const char *, 
 
 void octet_models_list(void (*visit)(void *context, const char *name, const char *path),
                        void *context) {
-    char buffer[PATH_BYTES];
+    char buffer[API_PATH_BYTES];
     const char *dir;
     for (int i = 0; (dir = models_directory(i, buffer)); i++)
         if (*dir)
@@ -136,10 +134,10 @@ octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m,
 
 octet_status octet_model_open(octet_model **out, octet_runtime *runtime, const char *path,
                               octet_error *error) {
-    char file[PATH_BYTES];
+    char file[API_PATH_BYTES];
     model *m;
     *out = NULL;
-    octet_status status = resolve(file, path, error);
+    octet_status status = api_model_path(file, path, error);
     if (!status)
         status = checkpoint_open(&m, runtime->backend, file, error);
     return status ? status : api_model_wrap(out, runtime, m, file, error);

@@ -6,6 +6,7 @@
 #include "eval/positions.h"
 #include "eval/score_windows.h"
 #include "infer/session_core.h"
+#include "infer/utf8_states.h"
 
 struct octet_session {
     session *core;
@@ -59,6 +60,14 @@ int64_t octet_session_position(const octet_session *s, int stream) {
 octet_status octet_session_sample(octet_session *s, int stream, const octet_sampling *sampling,
                                   uint8_t *byte, octet_error *error) {
     return session_sample(s->core, stream, sampling, byte, error);
+}
+
+int octet_utf8_push(octet_utf8 *state, uint8_t byte) {
+    return utf8_push(state, byte);
+}
+
+int octet_utf8_allow(const octet_utf8 *state, int64_t left, uint8_t allowed[OCTET_SYMBOLS]) {
+    return utf8_allow(state, left, allowed);
 }
 
 size_t octet_session_save_bytes(const octet_session *s) {

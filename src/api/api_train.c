@@ -10,7 +10,7 @@
 
 /* What the codec lost in all data files. */
 typedef struct train_losses {
-    int files, resampled, mixed;
+    int files, resampled, mixed, opaque, narrowed; /* the last two of images */
     int64_t clipped;
 } train_losses;
 
@@ -23,12 +23,18 @@ static octet_status load(void *context, const config *c, file_bytes *out, const 
     sum->resampled += l.rate_from != l.rate_to;
     sum->mixed += l.channels_from != l.channels_to;
     sum->clipped += l.clipped;
+    sum->opaque += l.transparent > 0;
+    sum->narrowed += l.rate_from == 0 && l.rounded > 0;
     return status;
 }
 
 static void sum_up(void *context, char text[256]) {
     const train_losses *sum = context;
-    if (sum->resampled || sum->mixed || sum->clipped)
+    if (sum->opaque || sum->narrowed)
+        snprintf(text, 256,
+                 "of %d images %d were made opaque, %d rounded to 8 bits, %d copied to 3 channels",
+                 sum->files, sum->opaque, sum->narrowed, sum->mixed);
+    else if (sum->resampled || sum->mixed || sum->clipped)
         snprintf(text, 256,
                  "of %d files %d were resampled, %d mixed to other channels, %lld samples clipped",
                  sum->files, sum->resampled, sum->mixed, (long long)sum->clipped);
@@ -38,7 +44,15 @@ octet_status octet_train(octet_runtime *runtime, const octet_train_params *p,
                          octet_train_report *report, void *context, octet_error *error) {
     train_losses losses = {0};
     const run_loader loader = {load, sum_up, &losses};
-    return run_train(runtime->backend, p, &loader, report, context, error);
+    octet_train_params resolved = *p;
+    char from[API_PATH_BYTES];
+    if (p->from) {
+        octet_status status = api_model_path(from, p->from, error);
+        if (status)
+            return status;
+        resolved.from = from;
+    }
+    return run_train(runtime->backend, &resolved, &loader, report, context, error);
 }
 
 struct octet_trainer {

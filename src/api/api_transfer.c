@@ -23,7 +23,8 @@ void transfer_finish(transfer *t) {
     free(t->entries);
 }
 
-octet_status transfer_add(transfer *t, const container_block *b, octet_error *error) {
+octet_status transfer_add(transfer *t, const container_block *b, uint64_t position,
+                          octet_error *error) {
     if (t->n_entries == t->entries_capacity) {
         size_t capacity = t->entries_capacity ? 2 * t->entries_capacity : 64;
         container_entry *larger = realloc(t->entries, capacity * sizeof *larger);
@@ -32,7 +33,7 @@ octet_status transfer_add(transfer *t, const container_block *b, octet_error *er
         t->entries = larger;
         t->entries_capacity = capacity;
     }
-    t->entries[t->n_entries++] = (container_entry){t->position, b->content};
+    t->entries[t->n_entries++] = (container_entry){position, b->content};
     return OCTET_OK;
 }
 
@@ -42,6 +43,9 @@ void transfer_count(transfer *t, const container_block *b, const uint8_t *conten
     t->report.blocks++;
     t->report.stored += b->kind == CONTAINER_STORED;
     t->report.content += b->content;
+    t->report.payload += b->payload;
+    if ((int)b->streams > t->report.streams)
+        t->report.streams = (int)b->streams;
     if (t->io->progress)
         t->io->progress(t->io->context, t->report.content);
 }
@@ -53,8 +57,12 @@ octet_status transfer_stopped(const transfer *t, octet_error *error) {
                      t->report.content);
 }
 
-size_t transfer_stream_bytes(size_t content, uint32_t streams) {
-    return (content + streams - 1) / streams;
+void transfer_swap(uint8_t *bytes, size_t n) {
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        const uint8_t first = bytes[i];
+        bytes[i] = bytes[i + 1];
+        bytes[i + 1] = first;
+    }
 }
 
 octet_status transfer_fingerprint(uint8_t out[16], octet_model *m, octet_error *error) {

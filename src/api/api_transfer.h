@@ -21,8 +21,9 @@ typedef struct transfer {
 octet_status transfer_start(transfer *t, const octet_io *io, octet_error *error);
 void transfer_finish(transfer *t);
 
-/* Notes where the block begins: at t->position. */
-octet_status transfer_add(transfer *t, const container_block *b, octet_error *error);
+/* Notes where the block begins. */
+octet_status transfer_add(transfer *t, const container_block *b, uint64_t position,
+                          octet_error *error);
 
 /* A block is through; content may be NULL when nobody has it. */
 void transfer_count(transfer *t, const container_block *b, const uint8_t *content);
@@ -30,8 +31,8 @@ void transfer_count(transfer *t, const container_block *b, const uint8_t *conten
 /* OCTET_STOPPED once the caller's flag is set. */
 octet_status transfer_stopped(const transfer *t, octet_error *error);
 
-/* The streams of a block are of equal length but for the last, which may be shorter. */
-size_t transfer_stream_bytes(size_t content, uint32_t streams);
+/* The two bytes of each pair change places; a last one alone stays. */
+void transfer_swap(uint8_t *bytes, size_t n);
 
 octet_status transfer_fingerprint(uint8_t out[16], octet_model *m, octet_error *error);
 void transfer_fingerprint_text(char out[33], const uint8_t bytes[16]);

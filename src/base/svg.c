@@ -32,12 +32,12 @@ void svg_put(svg *d, const char *format, ...) {
     d->n += (size_t)n;
 }
 
-static void put_head(svg *d, const char *title) {
+static void put_head(svg *d, const char *title, int height) {
     svg_put(d,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
             "height=\"%d\" font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', "
             "sans-serif\" font-size=\"12\">\n<title>%s</title>\n",
-            SVG_WIDTH, SVG_HEIGHT, SVG_WIDTH, SVG_HEIGHT, title);
+            SVG_WIDTH, height, SVG_WIDTH, height, title);
     svg_put(
         d,
         "<style>\n"
@@ -53,15 +53,20 @@ static void put_head(svg *d, const char *title) {
         ".valid{stroke:#ff9559} .dot{fill:#ff9559;stroke:#15181c} .trained{fill:#6ea8ff}\n"
         ".validated{fill:#ff9559}\n"
         "}\n</style>\n");
-    svg_put(d, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", SVG_WIDTH, SVG_HEIGHT);
+    svg_put(d, "<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", SVG_WIDTH, height);
 }
 
 octet_status svg_begin(svg *d, const char *path, const char *title, octet_error *error) {
+    return svg_begin_tall(d, path, title, SVG_HEIGHT, error);
+}
+
+octet_status svg_begin_tall(svg *d, const char *path, const char *title, int height,
+                            octet_error *error) {
     d->error = error;
     d->n = 0;
     d->status = file_writer_create(&d->writer, path, error);
     if (!d->status)
-        put_head(d, title);
+        put_head(d, title, height);
     return d->status;
 }
 
@@ -91,8 +96,7 @@ svg_range svg_margin(svg_range y) {
     return (svg_range){y.low > margin ? y.low - margin : 0, y.high + margin};
 }
 
-/* The least of 1, 2, 5 times a power of ten that makes at most `most` steps of the range. */
-static double tick_step(const svg_range *r, int most) {
+double svg_tick_step(const svg_range *r, int most) {
     double wanted = (r->high - r->low) / most, power = pow(10, floor(log10(wanted)));
     double digit = wanted / power;
     return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
@@ -106,7 +110,7 @@ void svg_headline(svg *d, const char *text) {
 }
 
 void svg_y_axis(svg *d, const svg_axes *a) {
-    double step = tick_step(&a->y, 7);
+    double step = svg_tick_step(&a->y, 7);
     int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
     for (double y = ceil(a->y.low / step) * step; y <= a->y.high; y += step) {
         double at = svg_y(a, y);
@@ -118,7 +122,7 @@ void svg_y_axis(svg *d, const svg_axes *a) {
 
 void svg_x_axis(svg *d, const svg_axes *a, double unit, double least) {
     const svg_range scaled = {0, a->x.high / unit};
-    double step = tick_step(&scaled, MOST_TICKS - 3);
+    double step = svg_tick_step(&scaled, MOST_TICKS - 3);
     step = step > least ? step : least;
     for (int i = 0; i <= MOST_TICKS && i * step <= scaled.high * 1.000001; i++) {
         double at = svg_x(a, i * step * unit);

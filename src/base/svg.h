@@ -30,6 +30,10 @@ typedef struct svg {
 /* Starts to replace the file crash-safely. title is for those who hear the picture. */
 octet_status svg_begin(svg *d, const char *path, const char *title, octet_error *error);
 
+/* The same with another height. */
+octet_status svg_begin_tall(svg *d, const char *path, const char *title, int height,
+                            octet_error *error);
+
 /* Ends the picture: the file is whole, or as it was. */
 octet_status svg_end(svg *d);
 
@@ -50,6 +54,9 @@ double svg_y(const svg_axes *a, double y);
 
 /* The range of y with a margin, never below 0: values are not negative. */
 svg_range svg_margin(svg_range y);
+
+/* The least of 1, 2, 5 times a power of ten that makes at most `most` steps of the range. */
+double svg_tick_step(const svg_range *r, int most);
 
 /* The headline, and the open <text> of the line below it, which the caller fills and closes. */
 void svg_headline(svg *d, const char *text);

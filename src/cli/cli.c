@@ -145,29 +145,32 @@ octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error 
     return status;
 }
 
-/* The first bundled model called "text". */
-typedef struct text_model {
+/* The first bundled model of a name. */
+typedef struct bundled {
+    const char *name;
     int found;
     char path[4096];
-} text_model;
+} bundled;
 
-static void find_text(void *context, const char *name, const char *path) {
-    text_model *text = context;
-    if (!text->found && !strcmp(name, "text") && strlen(path) < sizeof text->path) {
-        text->found = 1;
-        strcpy(text->path, path);
+static void find_bundled(void *context, const char *name, const char *path) {
+    bundled *b = context;
+    if (!b->found && !strcmp(name, b->name) && strlen(path) < sizeof b->path) {
+        b->found = 1;
+        strcpy(b->path, path);
     }
 }
 
-static octet_status open_default(octet_runtime *runtime, octet_model **model, octet_error *error) {
-    text_model text = {0};
-    octet_models_list(find_text, &text);
-    if (text.found) /* by path: a file called "text" here must not take its place */
-        return octet_model_open(model, runtime, text.path, error);
+static octet_status open_bundled(const char *name, octet_runtime *runtime, octet_model **model,
+                                 octet_error *error) {
+    bundled b = {.name = name};
+    *model = NULL;
+    octet_models_list(find_bundled, &b);
+    if (b.found) /* by path: a file of that name here must not take its place */
+        return octet_model_open(model, runtime, b.path, error);
     error->code = OCTET_ERROR;
-    snprintf(
-        error->text, sizeof error->text,
-        "no bundled model \"text\" found; -m MODEL names another, OCTET_MODELS their directory");
+    snprintf(error->text, sizeof error->text,
+             "no bundled model \"%s\" found; -m MODEL names another, OCTET_MODELS their directory",
+             name);
     return OCTET_ERROR;
 }
 
@@ -175,16 +178,22 @@ octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **m
                        octet_error *error) {
     *model = NULL;
     return name ? octet_model_open(model, runtime, name, error)
-                : open_default(runtime, model, error);
+                : open_bundled("text", runtime, model, error);
 }
 
 octet_status cli_open(cli *c, const char *name, octet_runtime **runtime, octet_model **model,
                       octet_error *error) {
+    return cli_open_or(c, name, "text", runtime, model, error);
+}
+
+octet_status cli_open_or(cli *c, const char *name, const char *otherwise, octet_runtime **runtime,
+                         octet_model **model, octet_error *error) {
     octet_model_info info;
     *model = NULL;
     octet_status status = cli_runtime(c, 0, runtime, error);
     if (!status)
-        status = cli_model(name, *runtime, model, error);
+        status = name ? octet_model_open(model, *runtime, name, error)
+                      : open_bundled(otherwise, *runtime, model, error);
     if (status) {
         cli_close(runtime, model);
         return status;

@@ -23,7 +23,8 @@ typedef struct cli {
 /* One file per command. argv without the program and the command; the result is the exit code. */
 typedef int cli_command(cli *c, int argc, char **argv);
 cli_command cli_train, cli_score, cli_generate, cli_compress, cli_decompress, cli_info, cli_bench,
-    cli_import, cli_export, cli_encode, cli_decode, cli_devices;
+    cli_import, cli_export, cli_encode, cli_decode, cli_continue, cli_plot,
+    cli_devices;
 
 /* "octet COMMAND: text" on standard error; the progress line is cleared first. */
 void cli_error(cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -54,6 +55,9 @@ octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **m
 /* Makes a runtime and opens a model on it as cli_model. Both are NULL after a failure. */
 octet_status cli_open(cli *c, const char *name, octet_runtime **runtime, octet_model **model,
                       octet_error *error);
+/* Likewise; name NULL is the bundled model `otherwise`. */
+octet_status cli_open_or(cli *c, const char *name, const char *otherwise, octet_runtime **runtime,
+                         octet_model **model, octet_error *error);
 void cli_close(octet_runtime **runtime, octet_model **model);
 
 /* Text as a JSON string: bytes that are not UTF-8 become U+FFFD. A number, or null if not finite.

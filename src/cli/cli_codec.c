@@ -2,6 +2,7 @@
 #include "cli/cli_codec.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "cli/signals.h"
 
@@ -54,6 +55,20 @@ int cli_write_file(cli *c, const char *path, const cli_part *parts, int n) {
     return cli_finish(c, out, code);
 }
 
+const char *cli_suffix_format(const char *path) {
+    static const struct {
+        const char *suffix, *format;
+    } known[] = {{".wav", "wav"}, {".wave", "wav"}, {".aiff", "aiff"}, {".aif", "aiff"},
+                 {".au", "au"},   {".snd", "au"},   {".flac", "flac"}, {".ogg", "ogg"},
+                 {".oga", "ogg"}, {".pcm", "pcm"},  {".mp3", "mp3"},   {".opus", "opus"},
+                 {".png", "png"}, {".ppm", "ppm"},  {".pgm", "pgm"},   {".pnm", "pnm"}};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
+        if (!strcasecmp(dot, known[i].suffix))
+            return known[i].format;
+    return NULL;
+}
+
 const char *cli_plural(int64_t n) {
     return n == 1 ? "" : "s";
 }
@@ -61,6 +76,9 @@ const char *cli_plural(int64_t n) {
 void cli_remark_losses(cli *c, const char *path, const octet_losses *l, int64_t samples) {
     if (l->rate_from != l->rate_to)
         cli_remark(c, "%s: resampled from %d to %d Hz", path, l->rate_from, l->rate_to);
+    if (l->transparent)
+        cli_remark(c, "%s: %lld pixel%s made opaque", path, (long long)l->transparent,
+                   cli_plural(l->transparent));
     if (l->channels_from > l->channels_to)
         cli_remark(c, "%s: %d channels averaged", path, l->channels_from);
     if (l->channels_from < l->channels_to)

@@ -1,4 +1,4 @@
-/* cli_codec.h: what octet encode and octet decode share. */
+/* cli_codec.h: what the commands that read and write audio share. */
 #ifndef CLI_CLI_CODEC_H
 #define CLI_CLI_CODEC_H
 
@@ -20,6 +20,9 @@ typedef struct cli_part {
 /* Writes n parts to a file, which appears when it is whole, or "-"; the exit code. A signal ends it
  * between pieces. */
 int cli_write_file(cli *c, const char *path, const cli_part *parts, int n);
+
+/* The format that a file name's suffix stands for; NULL: none that we know. */
+const char *cli_suffix_format(const char *path);
 
 /* "" for one, else "s". */
 const char *cli_plural(int64_t n);

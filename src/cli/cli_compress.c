@@ -1,22 +1,19 @@
 /* cli_compress.c: octet compress and octet decompress, with the manners of xz.
  *
  * A file becomes FILE.oct and stays unless --rm is given; without files standard input goes to
- * standard output. An output appears under its name only when it is whole. */
+ * standard output. An output appears under its name only when it is whole. Files and models are in
+ * packing_files.c and packing_models.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "cli/packing.h"
 #include "cli/signals.h"
-
-#define SUFFIX ".oct"
 
 static const option_usage usage_of_compress = {
     "[-m MODEL] [FILE...]",
@@ -31,92 +28,19 @@ static const option_usage usage_of_compress = {
 
 static const option_usage usage_of_decompress = {
     "[-m MODEL] [FILE.oct...]",
-    "Restores each FILE from FILE.oct. Without FILE, or for \"-\", standard input goes to "
-    "standard\n"
-    "output.",
+    "Restores each FILE from FILE.oct, with the bundled model that it was made with or -m. "
+    "Without\n"
+    "FILE, or for \"-\", standard input goes to standard output.",
     "  octet decompress book.txt.oct\n"
     "  octet decompress --test book.txt.oct\n"
+    "  octet decompress --range 1000000:1000100 book.txt.oct\n"
     "  octet decompress -c book.txt.oct | less",
 };
 
-typedef struct compress_run {
-    cli *cli;
-    octet_compress_params params;
-    const char *model_name, *out_name;
-    int64_t streams, block;
-    int decompress, test, list, to_stdout, force, keep_source, remove_source;
-    int64_t threads;
-    octet_runtime *runtime;
-    octet_model *model;
-    const volatile int *stop;
-    json_t *rows; /* of --list --json */
-    int code;
-} compress_run;
+/* --- one file --- */
 
-/* One file on its way. */
-typedef struct passage {
-    compress_run *run;
-    const char *name; /* of the input, for messages */
-    int fd;
-    int64_t size; /* of a regular input; -1: not known */
-    output *out;  /* NULL: nobody wants the bytes */
-    double start;
-} passage;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static octet_status fail(octet_error *error, const char *name, int number) {
-    error->code = OCTET_ERROR;
-    snprintf(error->text, sizeof error->text, "%.300s: %s", name, strerror(number));
-    return OCTET_ERROR;
-}
-
-static octet_status read_bytes(void *context, void *bytes, size_t n, size_t *got,
-                               octet_error *error) {
-    passage *p = context;
-    for (*got = 0; *got < n;) {
-        ssize_t done = read(p->fd, (char *)bytes + *got, n - *got);
-        if (done == 0)
-            break;
-        if (done > 0)
-            *got += (size_t)done;
-        else if (errno != EINTR)
-            return fail(error, p->name, errno);
-        else if (*p->run->stop)
-            return error->code = OCTET_STOPPED;
-    }
-    return OCTET_OK;
-}
-
-static octet_status write_bytes(void *context, const void *bytes, size_t n, octet_error *error) {
-    passage *p = context;
-    if (!p->out)
-        return OCTET_OK;
-    output_write(p->out, bytes, n);
-    if (!p->out->error)
-        return OCTET_OK;
-    if (p->out->error == EINTR)
-        return error->code = OCTET_STOPPED;
-    return fail(error, p->out->name, p->out->error);
-}
-
-static void show_progress(void *context, uint64_t content) {
-    passage *p = context;
-    double seconds = now() - p->start, rate = seconds > 0 ? (double)content / seconds / 1e3 : 0;
-    if (p->size > 0 && !p->run->decompress)
-        progress_show(&p->run->cli->progress, "%s: %3.0f %%, %.1f kB/s", p->name,
-                      100.0 * (double)content / (double)p->size, rate);
-    else
-        progress_show(&p->run->cli->progress, "%s: %.1f MB, %.1f kB/s", p->name,
-                      (double)content / 1e6, rate);
-}
-
-static void tell(const passage *p, const octet_compress_report *r) {
-    double seconds = now() - p->start;
+static void tell_done(const passage *p, const octet_compress_report *r) {
+    const double seconds = progress_seconds() - p->start;
     cli_detail(p->run->cli, "%s: %llu %s %llu bytes, %.4f bits per byte, %.1f kB/s", p->name,
                (unsigned long long)r->content, p->run->decompress ? "from" : "to",
                (unsigned long long)r->compressed,
@@ -124,180 +48,162 @@ static void tell(const passage *p, const octet_compress_report *r) {
                seconds > 0 ? (double)r->content / seconds / 1e3 : 0);
 }
 
-/* --- names and files --- */
-
-/* The output's name; NULL after an error. The caller frees it. */
-static char *name_output(compress_run *run, const char *name) {
-    size_t n = strlen(name), suffix = strlen(SUFFIX);
-    char *made = malloc(n + suffix + 1);
-    int has = n > suffix && !strcmp(name + n - suffix, SUFFIX);
-    if (!made) {
-        cli_error(run->cli, "%s: no memory", name);
-        return NULL;
-    }
-    strcpy(made, name);
-    if (run->decompress && has)
-        made[n - suffix] = '\0';
-    else if (!run->decompress)
-        strcat(made, SUFFIX);
-    if (run->decompress != has) {
-        cli_error(run->cli,
-                  run->decompress ? "%s: the name does not end with " SUFFIX ": -o names the output"
-                                  : "%s: the name ends with " SUFFIX
-                                    " already: -o names the output",
-                  name);
-        free(made);
-        return NULL;
-    }
-    return made;
-}
-
-static int open_input(passage *p, const char *name, struct stat *st) {
-    compress_run *run = p->run;
-    int is_standard = !strcmp(name, "-");
-    p->name = is_standard ? "standard input" : name;
-    p->fd = is_standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-    int wrong = p->fd < 0 || fstat(p->fd, st) ? errno : S_ISDIR(st->st_mode) ? EISDIR : 0;
-    if (wrong) {
-        cli_error(run->cli, "%s: %s", p->name, strerror(wrong));
-        if (p->fd >= 0 && !is_standard)
-            close(p->fd);
-        return -1;
-    }
-    p->size = S_ISREG(st->st_mode) ? (int64_t)st->st_size : -1;
-    return 0;
-}
-
-/* Whether the output may be begun. */
-static int may_write(compress_run *run, const char *path) {
-    struct stat st;
-    int is_standard = !strcmp(path, "-");
-    if (run->force)
-        return 1;
-    if (is_standard && !run->decompress && isatty(STDOUT_FILENO)) {
-        cli_error(run->cli, "compressed bytes are not written to a terminal (-f does it)");
-        return 0;
-    }
-    if (is_standard || stat(path, &st) || !S_ISREG(st.st_mode))
-        return 1;
-    cli_error(run->cli, "%s: the file exists (-f replaces it)", path);
-    return 0;
-}
-
-/* The new file has the mode and the time of the old one, where the system allows that. */
-static void copy_attributes(const output *out, const struct stat *st) {
-    const struct timespec times[2] = {st->st_atim, st->st_mtim};
-    if (!out->temporary)
+/* Memory is stated before it is taken. */
+static void tell_memory(const passage *p) {
+    const packing *run = p->run;
+    int64_t bytes = 0, block = 0;
+    int streams = 0, mixed = 0;
+    if (!run->cli->verbose || !p->model)
         return;
-    (void)!fchmod(out->fd, st->st_mode & 0777);
-    (void)!futimens(out->fd, times);
+    if (run->decompress)
+        octet_compressed_peek(&streams, &block, &mixed, (uint8_t *)p->head, p->head_n);
+    const int most = run->decoding.streams && !mixed ? run->decoding.streams : 256;
+    streams = most < streams ? most : streams;
+    if (run->decompress && streams &&
+        !octet_decompress_memory(&bytes, p->model, streams, block, mixed, NULL))
+        cli_detail(run->cli, "%s: %d streams at once, %.1f MB of memory", p->name, streams,
+                   (double)bytes / 1e6);
+    if (!run->decompress && !octet_compress_memory(&bytes, p->model, &run->coding, NULL))
+        cli_detail(run->cli, "%s: %.1f MB of memory", p->name, (double)bytes / 1e6);
 }
 
-/* The source goes when the output's name has reached the disk. */
-static int remove_source(const char *name, const char *made) {
-    char *copy = strdup(made);
-    int folder = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int wrong = folder < 0 || fsync(folder) || unlink(name) ? errno : 0;
-    if (folder >= 0)
-        close(folder);
-    free(copy);
-    return wrong;
+static void tell_loss(void *context, uint64_t first, uint64_t end, const char *why) {
+    const passage *p = context;
+    if (first < end)
+        cli_error(p->run->cli, "%s: bytes %llu to %llu of the content are lost: %s", p->name,
+                  (unsigned long long)first, (unsigned long long)end - 1, why);
+    else
+        cli_error(p->run->cli, "%s: %s", p->name, why);
 }
-
-/* --- one file --- */
 
 static octet_status pass(passage *p, octet_error *error) {
-    compress_run *run = p->run;
+    packing *run = p->run;
     octet_compress_report report;
-    const octet_io io = {.read = read_bytes,
-                         .write = write_bytes,
-                         .context = p,
-                         .name = p->name,
-                         .progress = show_progress,
-                         .stop = run->stop};
-    p->start = now();
-    octet_status status = run->decompress
-                              ? octet_decompress(run->model, &io, &report, error)
-                              : octet_compress(run->model, &run->params, &io, &report, error);
+    octet_status status = run->decompress ? packing_decoder(p, error)
+                          : run->samples  ? packing_samples(p, error)
+                                          : packing_coder(p, error);
+    if (status)
+        return status;
+    tell_memory(p);
+    run->decoding.lost_context = p;
+    const octet_io io = passage_io(p);
+    status = run->decompress ? octet_decompress(p->model, &run->decoding, &io, &report, error)
+                             : octet_compress(p->model, &run->coding, &io, &report, error);
     progress_clear(&run->cli->progress);
     if (!status)
-        tell(p, &report);
+        tell_done(p, &report);
     return status;
 }
 
-static void print_info(compress_run *run, const char *name, const octet_compressed_info *info) {
+/* --- --list --- */
+
+static json_t *number_or_null(int64_t n) {
+    return n < 0 ? json_null() : json_integer((json_int_t)n);
+}
+
+static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     const octet_compress_report *r = &info->sizes;
-    double bpb = r->content ? 8 * (double)r->compressed / (double)r->content : 0;
-    if (!run->rows) {
-        output_print(&run->cli->out, "%12llu %12llu %8.4f %7llu  %s  ",
-                     (unsigned long long)r->compressed, (unsigned long long)r->content, bpb,
-                     (unsigned long long)r->blocks, info->fingerprint);
-        output_plain(&run->cli->out, name);
-        output_print(&run->cli->out, "\n");
-        return;
+    const double content = (double)r->content, size = (double)r->compressed;
+    int64_t model = -1, memory = -1;
+    octet_model_info about = {.path = ""};
+    if (p->model) {
+        octet_model_info_get(p->model, &about);
+        model = packing_model_bytes(p->model);
+        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        if (octet_decompress_memory(&memory, p->model, most ? most : 1,
+                                    r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
+                                    NULL))
+            memory = -1;
     }
-    json_t *row =
-        json_pack("{s:o, s:I, s:I, s:o, s:I, s:I, s:s, s:s}", "path", cli_json_text(name),
-                  "compressed", (json_int_t)r->compressed, "bytes", (json_int_t)r->content, "bpb",
-                  cli_json_number(bpb), "blocks", (json_int_t)r->blocks, "stored",
-                  (json_int_t)r->stored, "model", info->fingerprint, "profile", info->profile);
-    if (!row || json_array_append_new(run->rows, row))
-        run->code = 1;
+    return json_pack(
+        "{s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:i}",
+        "path", cli_json_text(p->name), "compressed", (json_int_t)r->compressed, "bytes",
+        (json_int_t)r->content, "bpb", cli_json_number(content ? 8 * size / content : 0), "ratio",
+        cli_json_number(content / size), "ratio_with_model",
+        model < 0 ? json_null() : cli_json_number(content / (size + (double)model)), "payload",
+        (json_int_t)r->payload, "blocks", (json_int_t)r->blocks, "stored", (json_int_t)r->stored,
+        "streams", r->streams, "model", info->fingerprint, "model_path",
+        p->model ? cli_json_text(about.path) : json_null(), "model_bytes", number_or_null(model),
+        "memory", number_or_null(memory), "profile", info->profile, "codec", info->codec, "rate_hz",
+        info->rate_hz);
+}
+
+static void print_row(const passage *p, const octet_compressed_info *info) {
+    const octet_compress_report *r = &info->sizes;
+    output *out = &p->run->cli->out;
+    const double content = (double)r->content, size = (double)r->compressed;
+    const int64_t model = p->model ? packing_model_bytes(p->model) : -1;
+    output_print(out, "%12llu %12llu %8.4f %7.3f ", (unsigned long long)r->compressed,
+                 (unsigned long long)r->content, content > 0 ? 8 * size / content : 0,
+                 content / size);
+    if (model < 0)
+        output_print(out, "%10s ", "-");
+    else
+        output_print(out, "%10.3f ", content / (size + (double)model));
+    output_print(out, "%7llu  %s  ", (unsigned long long)r->blocks, info->fingerprint);
+    output_plain(out, p->name);
+    output_print(out, "\n");
 }
 
 static octet_status list_file(passage *p, octet_error *error) {
     octet_compressed_info info;
-    const octet_io io = {.read = read_bytes, .context = p, .name = p->name, .stop = p->run->stop};
+    const octet_io io = passage_io(p);
     octet_status status = octet_compressed_describe(&info, &io, error);
-    if (!status)
-        print_info(p->run, p->name, &info);
-    return status;
+    if (!status && p->run->model_name)
+        status = packing_decoder(p, error);
+    if (status)
+        return status;
+    p->model = packing_find(p->run, info.fingerprint);
+    if (!p->run->rows)
+        print_row(p, &info);
+    else if (json_array_append_new(p->run->rows, row_of(p, &info)))
+        p->run->code = 1;
+    return OCTET_OK;
 }
 
-static octet_status finish_file(compress_run *run, const char *name, const char *path, output *file,
-                                const struct stat *st, octet_status status, octet_error *error) {
-    int from_file = strcmp(name, "-") != 0;
-    output_flush(file);
-    if (from_file && !status)
-        copy_attributes(file, st);
-    output_close(file, !status && !*run->stop);
-    if (!status && file->error)
-        status = fail(error, path, file->error);
-    if (!status && run->remove_source && from_file) {
-        int wrong = remove_source(name, path);
-        if (wrong)
-            status = fail(error, name, wrong);
-    }
-    return status;
+/* --- one file --- */
+
+/* Where its output goes: NULL: nowhere. *made is the caller's to free; *wrong: nothing may begin.
+ */
+static const char *choose_output(packing *run, const char *name, char **made, int *wrong) {
+    const char *path = run->out_name;
+    *made = NULL;
+    *wrong = 0;
+    if (run->list || run->test)
+        return NULL;
+    if (!path && (run->to_stdout || !strcmp(name, "-")))
+        path = "-";
+    if (!path)
+        path = *made = packing_output_name(run, name);
+    *wrong = !path || !packing_may_write(run, path);
+    return path;
 }
 
-static int run_file(compress_run *run, const char *name) {
-    passage p = {.run = run};
-    struct stat st;
+static int run_file(packing *run, const char *name) {
+    passage p = {.fd = -1};
     output file;
     octet_error error = {0};
-    char *made = NULL;
-    const char *path = run->out_name ? run->out_name : NULL;
-    int writes = !run->list && !run->test;
-    if (writes && !path && (run->to_stdout || !strcmp(name, "-")))
-        path = "-";
-    if (writes && !path)
-        path = made = name_output(run, name);
-    if ((writes && (!path || !may_write(run, path))) || open_input(&p, name, &st)) {
+    char *made;
+    int wrong;
+    const char *path = choose_output(run, name, &made, &wrong);
+    if (wrong) {
         free(made);
         return 1;
     }
-    octet_status status = OCTET_OK;
-    int to_file = writes && strcmp(path, "-") != 0;
-    if (to_file && output_open(&file, path))
-        status = fail(&error, path, file.error);
-    p.out = to_file ? &file : writes ? &run->cli->out : NULL;
+    octet_status status = passage_open(&p, run, name, &error);
+    const int to_file = !status && path && strcmp(path, "-") != 0;
+    if (to_file && output_open(&file, path)) {
+        status = error.code = OCTET_ERROR;
+        snprintf(error.text, sizeof error.text, "%.300s: %s", path, strerror(file.error));
+    }
+    if (to_file && !status && file.temporary && strcmp(name, "-") != 0)
+        (void)!fchmod(file.fd, 0600); /* until it has the source's mode */
+    p.out = to_file ? &file : path ? &run->cli->out : NULL;
     if (!status)
         status = run->list ? list_file(&p, &error) : pass(&p, &error);
     if (to_file && file.fd >= 0)
-        status = finish_file(run, name, path, &file, &st, status, &error);
-    if (p.fd != STDIN_FILENO)
-        close(p.fd);
+        status = passage_finish(&p, name, &file, status, &error);
+    passage_close(&p);
     free(made);
     error.code = status;
     return status ? cli_fail(run->cli, &error) : 0;
@@ -305,14 +211,14 @@ static int run_file(compress_run *run, const char *name) {
 
 /* --- the commands --- */
 
-static int parse(compress_run *run, int *argc, char **argv) {
+static int parse(packing *run, int *argc, char **argv) {
     option table[] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
          .value = &run->model_name,
          .argument = "MODEL",
-         .help = "checkpoint, directory of a run, or bundled model (default: text)"},
+         .help = "checkpoint, directory of a run, or bundled model (default: the file says)"},
         {.name = "decompress",
          .letter = 'd',
          .kind = OPTION_FLAG,
@@ -361,6 +267,11 @@ static int parse(compress_run *run, int *argc, char **argv) {
          .max = 256,
          .argument = "N",
          .help = "the same as --threads; 0: as many as processors"},
+        {.name = "memory",
+         .kind = OPTION_PATH,
+         .value = &run->memory_text,
+         .argument = "SIZE",
+         .help = "refuse to take more memory, such as 300M or 2G"},
         {.name = "streams",
          .kind = OPTION_INTEGER,
          .value = &run->streams,
@@ -368,7 +279,7 @@ static int parse(compress_run *run, int *argc, char **argv) {
          .max = 4096,
          .argument = "N",
          .help = "streams of a block: more decode faster and cost ratio (default: one for\n16 KiB, "
-                 "up to 64)"},
+                 "up to 64); restoring: how many at once at most\n(default: 256)"},
         {.name = "block",
          .kind = OPTION_INTEGER,
          .value = &run->block,
@@ -376,18 +287,114 @@ static int parse(compress_run *run, int *argc, char **argv) {
          .max = 1 << 26,
          .argument = "BYTES",
          .help = "content of a block (default: 1 MiB)"},
+        {.name = "plain",
+         .kind = OPTION_FLAG,
+         .value = &run->coding.plain,
+         .help = "by the model alone, without counts of what the block has shown so far: a\nlittle "
+                 "faster, larger"},
+        {.name = "adapt",
+         .kind = OPTION_REAL,
+         .value = &run->coding.adapt,
+         .min = 0,
+         .max = 1,
+         .argument = "RATE",
+         .help =
+             "the model learns from what was coded, on both sides, at this rate (such\nas 0.002; "
+             "slower)"},
+        {.name = "codec",
+         .kind = OPTION_WORD,
+         .value = &run->codec,
+         .words = "audio|raw",
+         .argument = "NAME",
+         .help = "audio: WAV by its samples; raw: bytes as they are (default: as the\nfile and the "
+                 "model suggest)"},
+        {.name = "samples",
+         .kind = OPTION_FLAG,
+         .value = &run->samples,
+         .help = "the audio of FLAC, AIFF or AU; comes back as WAV"},
+        {.name = "range",
+         .kind = OPTION_PATH,
+         .value = &run->range_text,
+         .argument = "A:B",
+         .help = "restore bytes A to B - 1 only, to standard output or -o"},
+        {.name = "recover",
+         .kind = OPTION_FLAG,
+         .value = &run->recover,
+         .help = "restore what is not damaged, zeros for the rest (exit code 2)"},
+        {.name = "max-output",
+         .kind = OPTION_PATH,
+         .value = &run->most_text,
+         .argument = "SIZE",
+         .help = "refuse to restore more (default: 64G)"},
     };
     const option_usage *usage = run->decompress ? &usage_of_decompress : &usage_of_compress;
-    int n = (int)(sizeof table / sizeof *table);
-    /* the last two are of coding only */
-    int code = options_parse(run->cli, usage, table, run->decompress ? n - 2 : n, argc, argv);
+    int code = options_parse(run->cli, usage, table, sizeof table / sizeof *table, argc, argv);
     if (run->threads && !run->cli->threads)
         run->cli->threads = run->threads;
     return code;
 }
 
+/* "123", "64K", "300M", "2G": powers of 1,000 as everywhere else; -1: none of them. */
+static int64_t read_size(const char *text) {
+    static const char units[] = "KMG";
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    for (int i = 0; unit && i <= unit - units && n <= INT64_MAX / 1000; i++)
+        n *= 1000;
+    return errno || n < 1 || (*end && (!unit || end[1])) ? -1 : n;
+}
+
+/* "A:B", either may be missing. */
+static int read_range(packing *run, const char *text) {
+    octet_decompress_params *d = &run->decoding;
+    const size_t colon = strcspn(text, ":");
+    if (text[strspn(text, "0123456789:")] || !text[colon] || strchr(text + colon + 1, ':'))
+        return 0;
+    errno = 0;
+    d->first = colon ? strtoull(text, NULL, 10) : 0;
+    d->end = text[colon + 1] ? strtoull(text + colon + 1, NULL, 10) : 0;
+    return !errno && (!text[colon + 1] || d->end > d->first);
+}
+
+/* The texts of sizes and ranges; returns 0, or 1 after a message. */
+static int read_values(packing *run) {
+    const struct {
+        const char *name, *text;
+        int64_t *to;
+    } sizes[] = {
+        {"--memory", run->memory_text, &run->coding.memory},
+        {"--max-output", run->most_text ? run->most_text : "64G", (int64_t *)&run->decoding.most}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (!sizes[i].text)
+            continue;
+        *sizes[i].to = read_size(sizes[i].text);
+        if (*sizes[i].to < 0) {
+            cli_error(run->cli, "%s: \"%s\" is not a size such as 300M", sizes[i].name,
+                      sizes[i].text);
+            return 1;
+        }
+    }
+    if (run->range_text && !read_range(run, run->range_text)) {
+        cli_error(run->cli, "--range: \"%s\" is not A:B with A below B", run->range_text);
+        return 1;
+    }
+    run->coding.streams = run->decoding.streams = (int)run->streams;
+    run->coding.block = run->block;
+    run->coding.keep = -1;
+    run->coding.content =
+        run->codec && !strcmp(run->codec, "raw") ? OCTET_CONTENT_BYTES : OCTET_CONTENT_AUTO;
+    run->decoding.memory = run->coding.memory;
+    run->decoding.lost = run->recover ? tell_loss : NULL;
+    run->to_stdout |= run->range_text && !run->out_name && !run->test;
+    return 0;
+}
+
 /* What is wrong with the command line as a whole; NULL: nothing. */
-static const char *check(const compress_run *run, int n_files) {
+static const char *check(const packing *run, int n_files) {
     if (run->out_name && n_files > 1)
         return "-o goes with one FILE only";
     if (run->out_name && run->to_stdout)
@@ -396,47 +403,58 @@ static const char *check(const compress_run *run, int n_files) {
         return "--list and --test exclude each other";
     if (run->remove_source && (run->keep_source || run->to_stdout || run->list || run->test))
         return "--rm goes with none of -k, -c, -l and -t";
+    if (run->remove_source && (run->range_text || run->recover))
+        return "--rm goes with neither --range nor --recover";
+    if (run->decompress && (run->block || run->codec || run->samples))
+        return "--block, --codec and --samples are for compressing";
+    if (!run->decompress && (run->range_text || run->recover || run->most_text))
+        return "--range, --recover and --max-output are for restoring";
+    if (run->samples && run->codec)
+        return "--samples and --codec exclude each other";
+    if (!run->decompress && !run->list && run->to_stdout && n_files > 1)
+        return "-c goes with one FILE only: compressed files do not stand behind each other";
     return NULL;
 }
 
-static int run_command(compress_run *run, int argc, char **argv) {
+static int run_command(packing *run, int argc, char **argv) {
     static char standard[] = "-";
     char *only[] = {standard};
     octet_error error = {0};
     int code = parse(run, &argc, argv);
     if (code >= 0)
         return code;
+    run->decompress |= run->test;
     const char *wrong = check(run, argc);
     if (wrong) {
         cli_error(run->cli, "%s", wrong);
         return 1;
     }
-    run->decompress |= run->test;
-    run->params = (octet_compress_params){(int)run->streams, run->block, -1};
+    if (read_values(run))
+        return 1;
     run->stop = signals_defer();
-    if (!run->list && cli_open(run->cli, run->model_name, &run->runtime, &run->model, &error))
+    if (packing_open(run, &error))
         return cli_fail(run->cli, &error);
     if (run->list && run->cli->json)
         run->rows = json_array();
     else if (run->list)
-        output_print(&run->cli->out, "%12s %12s %8s %7s  %-32s  file\n", "compressed", "bytes",
-                     "bpb", "blocks", "model");
+        output_print(&run->cli->out, "%12s %12s %8s %7s %10s %7s  %-32s  file\n", "compressed",
+                     "bytes", "bpb", "ratio", "with model", "blocks", "model");
     for (int i = 0; i < (argc ? argc : 1) && !*run->stop; i++) {
         code = run_file(run, argc ? argv[i] : only[0]);
         run->code = code > run->code ? code : run->code;
     }
     if (run->rows)
         cli_json_print(run->cli, &run->cli->out, run->rows);
-    cli_close(&run->runtime, &run->model);
+    packing_close(run);
     return *run->stop ? cli_exit_code(OCTET_STOPPED) : run->code;
 }
 
 int cli_compress(cli *c, int argc, char **argv) {
-    compress_run run = {.cli = c};
+    packing run = {.cli = c};
     return run_command(&run, argc, argv);
 }
 
 int cli_decompress(cli *c, int argc, char **argv) {
-    compress_run run = {.cli = c, .decompress = 1};
+    packing run = {.cli = c, .decompress = 1};
     return run_command(&run, argc, argv);
 }

@@ -6,12 +6,14 @@
 #include "cli/options.h"
 
 static const option_usage usage = {
-    "IN [-o OUT] [--codec NAME] [--rate HZ] [--channels N] [--raw]",
+    "IN [-o OUT] [--codec NAME] [--rate HZ] [--channels N] [--block N] [--raw]",
     "Turns audio (WAV, AIFF, AU, FLAC, Ogg Vorbis, Opus, MP3) into bytes: pcm16, pcm8 or mulaw8,\n"
-    "channels interleaved. With --codec raw or text, any file is its bytes. A header of 64 bytes\n"
+    "channels interleaved; and images (PNG, PNM) into their pixels. With --codec raw or text, any\n"
+    "file is its bytes, with --codec records filled up to whole patches. A header of 64 bytes\n"
     "says what they are. What is lost is said. IN \"-\" is standard input.",
     "  octet encode clip.flac -o clip.pcm16\n"
     "  octet encode song.mp3 --codec mulaw8 --rate 16000 --channels 1 -o song.mulaw8\n"
+    "  octet encode photo.png --block 8 -o photo.image\n"
     "  sox clip.flac -t wav - | octet encode - --raw > samples",
 };
 
@@ -37,18 +39,34 @@ static json_t *losses_json(const octet_losses *l) {
                      (int)l->channels_to);
 }
 
+static json_t *encoded_json(const char *path, const octet_encoded *e) {
+    const octet_media *m = &e->media;
+    json_t *value =
+        json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:b, s:s, s:o}", "path",
+                  cli_json_text(path), "codec", m->codec, "container", m->container, "samples",
+                  m->samples, "rate_hz", (int)m->rate_hz, "channels", (int)m->channels, "frames",
+                  (json_int_t)m->frames, "bytes", (json_int_t)e->size, "lossless", (int)m->lossless,
+                  "sandbox", guard_name(e->guard), "losses", losses_json(&e->losses));
+    json_t *more =
+        m->width ? json_pack("{s:i, s:i, s:I}", "width", (int)m->width, "block", (int)m->block,
+                             "transparent", (json_int_t)e->losses.transparent)
+        : m->record_bytes ? json_pack("{s:i, s:i, s:i}", "record_bytes", (int)m->record_bytes,
+                                      "patch", (int)m->patch, "filler", (int)m->filler)
+                          : json_object();
+    if (!value || !more || json_object_update(value, more)) {
+        json_decref(value);
+        value = NULL;
+    }
+    json_decref(more);
+    return value;
+}
+
 /* The result, where the bytes did not go to standard output themselves. */
 static void report(cli *c, const char *path, const octet_encoded *e) {
     const octet_media *m = &e->media;
     output *out = &c->out;
     if (c->json) {
-        cli_json_print(c, out,
-                       json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:b, s:s, s:o}", "path",
-                                 cli_json_text(path), "codec", m->codec, "container", m->container,
-                                 "samples", m->samples, "rate_hz", (int)m->rate_hz, "channels",
-                                 (int)m->channels, "frames", (json_int_t)m->frames, "bytes",
-                                 (json_int_t)e->size, "lossless", (int)m->lossless, "sandbox",
-                                 guard_name(e->guard), "losses", losses_json(&e->losses)));
+        cli_json_print(c, out, encoded_json(path, e));
         return;
     }
     output_print(out, "%s, ", m->codec);
@@ -56,6 +74,14 @@ static void report(cli *c, const char *path, const octet_encoded *e) {
         output_print(out, "%d Hz, %d channel%s, %lld frame%s (%.3f s), ", m->rate_hz, m->channels,
                      cli_plural(m->channels), (long long)m->frames, cli_plural(m->frames),
                      (double)m->frames / m->rate_hz);
+    if (m->width)
+        output_print(out, "%d x %lld pixels, %d channel%s, ", m->width,
+                     (long long)(m->frames / m->width), m->channels, cli_plural(m->channels));
+    if (m->block > 1)
+        output_print(out, "blocks of %d x %d, ", m->block, m->block);
+    if (m->record_bytes)
+        output_print(out, "%lld bytes in records of %d and patches of %d, ", (long long)m->frames,
+                     m->record_bytes, m->patch);
     output_print(out, "%lld byte%s, %s  ", (long long)e->size, cli_plural((int64_t)e->size),
                  m->lossless ? "lossless" : "lossy");
     output_plain(out, path);
@@ -72,7 +98,7 @@ static int write_encoded(cli *c, const char *path, const octet_encoded *e, int r
 int cli_encode(cli *c, int argc, char **argv) {
     octet_encode_params p = {0};
     const char *out = "-";
-    int64_t rate_hz = 0, channels = 0;
+    int64_t rate_hz = 0, channels = 0, block = 0, record_bytes = 0, patch = 0, filler = 0;
     int raw = 0;
     option table[] = {
         {.name = "out",
@@ -85,7 +111,8 @@ int cli_encode(cli *c, int argc, char **argv) {
          .kind = OPTION_PATH,
          .value = &p.codec,
          .argument = "NAME",
-         .help = "pcm16 (default), pcm8, mulaw8, raw or text; \"list\" explains them"},
+         .help = "pcm16 (default of audio), pcm8, mulaw8, image (default of images), records, raw\n"
+                 "or text; \"list\" explains them"},
         {.name = "rate",
          .kind = OPTION_INTEGER,
          .value = &rate_hz,
@@ -100,6 +127,34 @@ int cli_encode(cli *c, int argc, char **argv) {
          .max = OCTET_MEDIA_CHANNELS,
          .argument = "N",
          .help = "1: the average of all; more: copies of a single one"},
+        {.name = "block",
+         .kind = OPTION_INTEGER,
+         .value = &block,
+         .min = 1,
+         .max = OCTET_BLOCK_SIDE,
+         .argument = "N",
+         .help = "of an image: blocks of N x N pixels follow each other, not rows (default: 1)"},
+        {.name = "record-bytes",
+         .kind = OPTION_INTEGER,
+         .value = &record_bytes,
+         .min = 1,
+         .max = OCTET_RECORD_BYTES,
+         .argument = "N",
+         .help = "of records: the size of one"},
+        {.name = "patch",
+         .kind = OPTION_INTEGER,
+         .value = &patch,
+         .min = 1,
+         .max = 65535,
+         .argument = "N",
+         .help = "of records: each is filled up to whole patches of N bytes (default: 1)"},
+        {.name = "filler",
+         .kind = OPTION_INTEGER,
+         .value = &filler,
+         .min = 0,
+         .max = 255,
+         .argument = "BYTE",
+         .help = "of records: what fills up (default: 0)"},
         {.name = "max-seconds",
          .kind = OPTION_REAL,
          .value = &p.max_seconds,
@@ -125,10 +180,15 @@ int cli_encode(cli *c, int argc, char **argv) {
         return code;
     p.rate_hz = (int)rate_hz;
     p.channels = (int)channels;
+    p.block = (int)block;
+    p.record_bytes = (int)record_bytes;
+    p.patch = (int)patch;
+    p.filler = (int)filler;
     if (octet_encode_file(&encoded, argv[0], &p, &error))
         return cli_fail(c, &error);
-    if (encoded.media.rate_hz) {
-        remark_guard(c, argv[0], encoded.guard);
+    if (encoded.media.rate_hz || encoded.media.width) {
+        if (strcmp(encoded.media.container, "pgm") && strcmp(encoded.media.container, "ppm"))
+            remark_guard(c, argv[0], encoded.guard);
         cli_remark_losses(c, argv[0], &encoded.losses,
                           encoded.media.frames * encoded.media.channels);
     }

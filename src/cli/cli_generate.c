@@ -2,23 +2,23 @@
  *
  * All samples are streams of one session and advance together, one byte each a turn. A single one
  * is written while it grows, several when all are done. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "cli/options.h"
+#include "cli/cli_codec.h"
+#include "cli/cli_sampling.h"
 #include "cli/signals.h"
 #include "cli/utf8.h"
 
 #define PROMPT_PIECE (1 << 16) /* bytes fed between looks at the signals */
+#define NOT_GIVEN -2           /* -n */
 
 static const option_usage usage = {
     "[-m MODEL] [--prompt TEXT | --prompt-file FILE] [-n BYTES]",
     "Continues the prompt, byte by byte, on standard output. The prompt is not repeated. On a\n"
-    "terminal control bytes are shown as \\xNN.",
+    "terminal control bytes are shown as \\xNN. With -o FILE.png (.ppm, .pgm) a model of images\n"
+    "writes an image: the prompt, and what follows it to the last pixel.",
     "  octet generate --prompt \"It was a dark night, and\" -n 400\n"
     "  octet generate -m run/demo --prompt-file start.bin -n 65536 --seed 1 -o more.bin\n"
     "  octet generate --prompt \"Once\" --samples 4 --temperature 0.8 --json",
@@ -30,7 +30,9 @@ typedef struct sample {
     uint8_t next;
     uint8_t *bytes; /* all so far, when the result is written at the end */
     size_t n, capacity;
-    int ended; /* by the model */
+    int ended; /* by the model, or with --utf8 because no character fits */
+    octet_utf8 utf8;
+    uint8_t allowed[OCTET_SYMBOLS];
 } sample;
 
 typedef struct generate_run {
@@ -41,7 +43,10 @@ typedef struct generate_run {
     sample *samples;
     octet_feed *feeds;
     int n_samples, n_feeds, streaming; /* samples that go on have a feed */
-    int64_t limit;                     /* bytes; -1: without end */
+    int utf8;
+    const char *image;         /* the format, where the result is one */
+    octet_encode_params codec; /* the model's */
+    int64_t limit;             /* bytes; -1: without end */
     uint8_t held[4];
     size_t n_held; /* of a character whose rest is still to come */
     int line_open; /* the last byte was no newline */
@@ -87,6 +92,12 @@ static void stream_end(generate_run *run) {
 }
 
 /* --- writing at the end --- */
+
+static octet_status fail_memory(octet_error *error) {
+    error->code = OCTET_NO_MEMORY;
+    snprintf(error->text, sizeof error->text, "no memory");
+    return OCTET_NO_MEMORY;
+}
 
 static char *make_hex(const uint8_t *bytes, size_t n) {
     static const char digits[] = "0123456789abcdef";
@@ -135,13 +146,30 @@ static void write_samples(generate_run *run) {
     }
 }
 
-/* --- generating --- */
-
-static octet_status fail_memory(octet_error *error) {
-    error->code = OCTET_NO_MEMORY;
-    snprintf(error->text, sizeof error->text, "no memory");
-    return OCTET_NO_MEMORY;
+/* The prompt and what follows it, which together are an image. */
+static octet_status write_image(generate_run *run, const octet_bytes *prompt, octet_error *error) {
+    const sample *s = &run->samples[0];
+    size_t size = prompt->size + s->n, file_size;
+    uint8_t *bytes = malloc(size + 1), *file;
+    octet_media m;
+    if (!bytes)
+        return fail_memory(error);
+    if (prompt->size)
+        memcpy(bytes, prompt->data, prompt->size);
+    if (s->n)
+        memcpy(bytes + prompt->size, s->bytes, s->n);
+    octet_status status = octet_media_describe_as(&m, &run->codec, size, error);
+    if (!status)
+        status = octet_decode_memory(&file, &file_size, &m, bytes, run->image, error);
+    if (!status) {
+        output_write(run->out, file, file_size);
+        octet_decoded_free(file);
+    }
+    free(bytes);
+    return status;
 }
+
+/* --- generating --- */
 
 static octet_status keep_byte(sample *s, octet_error *error) {
     if (s->n == s->capacity) {
@@ -183,15 +211,43 @@ static octet_status feed_prompt(generate_run *run, const octet_bytes *prompt, oc
     return status;
 }
 
+/* Every sample goes on in UTF-8 from where the prompt ends. */
+static void begin_utf8(generate_run *run, const octet_bytes *prompt) {
+    octet_utf8 state = {0};
+    int said = 0;
+    for (size_t i = 0; i < prompt->size; i++)
+        if (!octet_utf8_push(&state, prompt->data[i]) && !said++)
+            cli_remark(run->cli, "the prompt is not UTF-8 at byte %zu; what follows it will be", i);
+    if (run->limit >= 0 && state.left > run->limit)
+        cli_remark(run->cli, "the prompt's last character lacks %d bytes, more than %lld",
+                   state.left, (long long)run->limit);
+    for (int i = 0; i < run->n_samples; i++) {
+        run->samples[i].utf8 = state;
+        run->samples[i].sampling.allowed = run->samples[i].allowed;
+    }
+}
+
+/* One byte of a sample, of which `left` are to come; OCTET_END: there is none. */
+static octet_status draw_byte(const generate_run *run, sample *s, int64_t left,
+                              octet_error *error) {
+    if (run->utf8 && !octet_utf8_allow(&s->utf8, left, s->allowed))
+        return OCTET_END;
+    octet_status status =
+        octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
+    if (!status && run->utf8)
+        (void)octet_utf8_push(&s->utf8, s->next);
+    return status;
+}
+
 /* The next byte of every sample that goes on. */
-static octet_status draw(generate_run *run, octet_error *error) {
+static octet_status draw(generate_run *run, int64_t left, octet_error *error) {
     octet_status status = OCTET_OK;
     run->n_feeds = 0;
     for (int i = 0; i < run->n_samples && !status; i++) {
         sample *s = &run->samples[i];
         if (s->ended)
             continue;
-        status = octet_session_sample(run->session, s->stream, &s->sampling, &s->next, error);
+        status = draw_byte(run, s, left, error);
         s->ended = status == OCTET_END;
         if (s->ended) {
             status = OCTET_OK;
@@ -212,7 +268,7 @@ static octet_status generate(generate_run *run, octet_error *error) {
     progress *p = &run->cli->progress;
     octet_status status = OCTET_OK;
     for (int64_t i = 0; i != run->limit && !status && !*run->stop && !run->out->error; i++) {
-        status = draw(run, error);
+        status = draw(run, run->limit < 0 ? -1 : run->limit - i, error);
         if (!status && !run->n_feeds)
             break;
         if (!status && i + 1 != run->limit)
@@ -228,46 +284,79 @@ static octet_status generate(generate_run *run, octet_error *error) {
 
 typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
-    int64_t n, top_k, seed, samples, keep;
-    double temperature, top_p, min_p;
+    int64_t n;
+    int utf8;
+    sampling_options sampling;
 } generate_options;
 
 static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
                             octet_error *error) {
-    octet_session_params params = {.streams = (int)o->samples, .keep = o->keep};
-    run->samples = calloc((size_t)o->samples, sizeof *run->samples);
-    run->feeds = calloc((size_t)o->samples, sizeof *run->feeds);
+    octet_session_params params = {.streams = run->n_samples, .keep = o->sampling.keep};
+    run->samples = calloc((size_t)run->n_samples, sizeof *run->samples);
+    run->feeds = calloc((size_t)run->n_samples, sizeof *run->feeds);
     if (!run->samples || !run->feeds)
         return fail_memory(error);
     for (int i = 0; i < run->n_samples; i++)
-        run->samples[i].sampling = (octet_sampling){
-            .temperature = (float)o->temperature,
-            .top_k = (int)o->top_k,
-            .top_p = (float)o->top_p,
-            .min_p = (float)o->min_p,
-            .seed = (uint64_t)o->seed,
-            .number = (uint32_t)i,
-        };
+        run->samples[i].sampling = sampling_of(&o->sampling, i);
     return octet_session_create(&run->session, model, &params, error);
 }
 
-static void write_result(generate_run *run, size_t prompt_bytes) {
+static octet_status write_result(generate_run *run, const octet_bytes *prompt, octet_error *error) {
+    if (run->image)
+        return write_image(run, prompt, error);
     if (run->cli->json)
-        write_json(run, prompt_bytes);
+        write_json(run, prompt->size);
     else
         write_samples(run);
+    return OCTET_OK;
+}
+
+/* The format of images that a file's name stands for; NULL: none. */
+static const char *image_format(const char *path) {
+    static const char *const formats[] = {"png", "pnm", "ppm", "pgm"};
+    const char *format = cli_suffix_format(path);
+    for (size_t i = 0; format && i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(format, formats[i]))
+            return formats[i];
+    return NULL;
+}
+
+/* How much, and whether it becomes an image. */
+static octet_status plan(generate_run *run, const octet_model *model, const generate_options *o,
+                         size_t prompt_bytes, octet_error *error) {
+    const octet_encode_params *p = &run->codec;
+    octet_model_codec(&run->codec, model);
+    int64_t whole = (int64_t)p->width * p->height * p->channels, begun = (int64_t)prompt_bytes;
+    run->limit = o->n != NOT_GIVEN ? o->n : whole ? (whole > begun ? whole - begun : 0) : 512;
+    run->image = whole && o->out ? image_format(o->out) : NULL;
+    run->streaming = run->n_samples == 1 && !run->cli->json && !run->image;
+    const char *colours = p->channels == 1 ? "ppm" : "pgm", *wrong = NULL;
+    if (run->image && (run->limit < 0 || run->n_samples > 1 || run->cli->json))
+        wrong = "an image goes with none of -n -1, --samples and --json";
+    else if (run->image && !strcmp(run->image, colours))
+        wrong = p->channels == 1 ? "the model's images are grey: .pgm"
+                                 : "the model's images have 3 channels: .ppm";
+    if (!wrong)
+        return OCTET_OK;
+    error->code = OCTET_ERROR;
+    snprintf(error->text, sizeof error->text, "%s: %s", o->out, wrong);
+    return OCTET_ERROR;
 }
 
 static int run_generate(cli *c, const generate_options *o, const octet_bytes *prompt, output *out) {
-    generate_run run = {.cli = c, .out = out, .limit = o->n, .n_samples = (int)o->samples};
+    generate_run run = {.cli = c, .out = out, .n_samples = (int)o->sampling.samples};
     octet_runtime *runtime;
     octet_model *model;
     octet_error error = {0};
-    run.streaming = o->samples == 1 && !c->json;
+    run.utf8 = o->utf8;
     run.stop = signals_defer();
     octet_status status = cli_open(c, o->model, &runtime, &model, &error);
     if (!status)
+        status = plan(&run, model, o, prompt->size, &error);
+    if (!status)
         status = prepare(&run, model, o, &error);
+    if (!status && run.utf8)
+        begin_utf8(&run, prompt);
     if (!status)
         status = feed_prompt(&run, prompt, &error);
     if (!status)
@@ -275,7 +364,7 @@ static int run_generate(cli *c, const generate_options *o, const octet_bytes *pr
     if (run.streaming)
         stream_end(&run);
     else if (!status && !*run.stop)
-        write_result(&run, prompt->size);
+        status = write_result(&run, prompt, &error);
     octet_session_destroy(&run.session);
     for (int i = 0; i < run.n_samples && run.samples; i++)
         free(run.samples[i].bytes);
@@ -287,18 +376,8 @@ static int run_generate(cli *c, const generate_options *o, const octet_bytes *pr
     return *run.stop ? cli_exit_code(OCTET_STOPPED) : 0;
 }
 
-/* Nobody asked for a seed: a random one, said with -v so that the result can be had again. */
-static int64_t make_seed(cli *c) {
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        seed = (uint64_t)time(NULL);
-    seed %= (uint64_t)OPTION_NO_LIMIT;
-    cli_detail(c, "--seed %llu", (unsigned long long)seed);
-    return (int64_t)seed;
-}
-
 static int parse(cli *c, generate_options *o, int *argc, char **argv) {
-    option table[] = {
+    option own[] = {
         {.name = "model",
          .letter = 'm',
          .kind = OPTION_PATH,
@@ -323,56 +402,11 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .min = -1,
          .max = OPTION_NO_LIMIT,
          .argument = "BYTES",
-         .help = "how many (default: 512; -1: until interrupted)"},
-        {.name = "temperature",
-         .kind = OPTION_REAL,
-         .value = &o->temperature,
-         .min = 0,
-         .max = 1000,
-         .argument = "X",
-         .help = "default 1; 0: always the most likely byte"},
-        {.name = "top-k",
-         .kind = OPTION_INTEGER,
-         .value = &o->top_k,
-         .min = 0,
-         .max = 256,
-         .argument = "K",
-         .help = "only the K most likely bytes (default: 0, all)"},
-        {.name = "top-p",
-         .kind = OPTION_REAL,
-         .value = &o->top_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "the fewest bytes whose probabilities reach P (default: 1, all)"},
-        {.name = "min-p",
-         .kind = OPTION_REAL,
-         .value = &o->min_p,
-         .min = 0,
-         .max = 1,
-         .argument = "P",
-         .help = "bytes at least P times as likely as the most likely (default: 0)"},
-        {.name = "seed",
-         .kind = OPTION_INTEGER,
-         .value = &o->seed,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "S",
-         .help = "equal seeds give equal bytes (default: random, -v says it)"},
-        {.name = "samples",
-         .kind = OPTION_INTEGER,
-         .value = &o->samples,
-         .min = 1,
-         .max = 4096,
-         .argument = "N",
-         .help = "continuations, made as one batch (default: 1)"},
-        {.name = "keep",
-         .kind = OPTION_INTEGER,
-         .value = &o->keep,
-         .min = 0,
-         .max = OPTION_NO_LIMIT,
-         .argument = "N",
-         .help = "bytes kept when the text passes the context (default: the model's)"},
+         .help = "how many (default: 512, or the rest of an image; -1: until interrupted)"},
+        {.name = "utf8",
+         .kind = OPTION_FLAG,
+         .value = &o->utf8,
+         .help = "only bytes that make UTF-8 of what follows the prompt, to its last character"},
         {.name = "out",
          .letter = 'o',
          .kind = OPTION_PATH,
@@ -381,6 +415,10 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
     };
+    enum { OWN = sizeof own / sizeof *own };
+    option table[OWN + SAMPLING_OPTIONS];
+    memcpy(table, own, sizeof own);
+    sampling_table(table + OWN, &o->sampling);
     return options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
 }
 
@@ -388,14 +426,13 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
 static const char *check(const cli *c, const generate_options *o) {
     if (o->prompt && o->prompt_file)
         return "--prompt and --prompt-file exclude each other";
-    if (o->n < 0 && (o->samples > 1 || c->json))
+    if (o->n == -1 && (o->sampling.samples > 1 || c->json))
         return "-n -1 (without end) goes with neither --samples nor --json";
     return NULL;
 }
 
 int cli_generate(cli *c, int argc, char **argv) {
-    generate_options o = {
-        .n = 512, .seed = -1, .samples = 1, .keep = -1, .temperature = 1, .top_p = 1};
+    generate_options o = {.n = NOT_GIVEN};
     octet_bytes prompt = {0};
     octet_error error = {0};
     output file;
@@ -411,8 +448,7 @@ int cli_generate(cli *c, int argc, char **argv) {
                       argv[0]);
         return 1;
     }
-    if (o.seed < 0)
-        o.seed = make_seed(c);
+    sampling_seed(c, &o.sampling);
     if (o.prompt_file && octet_bytes_open(&prompt, o.prompt_file, &error))
         return cli_fail(c, &error);
     octet_bytes text = {(const uint8_t *)o.prompt, o.prompt ? strlen(o.prompt) : 0, NULL};
@@ -423,7 +459,7 @@ int cli_generate(cli *c, int argc, char **argv) {
     else
         code = run_generate(c, &o, o.prompt_file ? &prompt : &text, to_file ? &file : &c->out);
     if (to_file && file.fd >= 0) {
-        output_close(&file, code == 0 || (o.n < 0 && code >= 128));
+        output_close(&file, code == 0 || (o.n == -1 && code >= 128));
         code = cli_finish(c, &file, code);
     }
     if (o.prompt_file)

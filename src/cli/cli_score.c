@@ -141,7 +141,7 @@ static void score_one(score_run *run, const char *path) {
         failed(run, path, error.text, cli_exit_code(error.code));
         return;
     }
-    if (lost.rate_from) /* audio */
+    if (lost.rate_from || lost.codec_bits) /* audio, images */
         cli_remark_losses(run->cli, path, &lost,
                           (int64_t)bytes.size / (lost.codec_bits == 16 ? 2 : 1));
     params.stop = signals_defer();

@@ -10,13 +10,14 @@
 #include "cli/signals.h"
 
 static const option_usage usage = {
-    "DATA... -c CONFIG -o DIR [--steps N | --minutes M] [--resume]",
+    "DATA... -c CONFIG -o DIR [--from MODEL] [--steps N | --minutes M] [--resume]",
     "Trains a model on the bytes of files and directories. DIR receives best.safetensors (lowest\n"
     "validation loss), last.safetensors (everything needed to go on) and log.jsonl. Ctrl-C saves\n"
     "and stops; --resume goes on, to the same bits as if never stopped.",
     "  octet train book.txt -c samples/tiny.json -o run/tiny --steps 500\n"
     "  octet train texts/ -c model.json -o run/a --minutes 30 --valid held-out.txt\n"
-    "  octet train texts/ -o run/a --resume",
+    "  octet train texts/ -o run/a --resume\n"
+    "  octet train letters/ --from text -o run/letters --minutes 5 --lr 0.004",
 };
 
 typedef struct train_run {
@@ -150,7 +151,8 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
          .kind = OPTION_PATH,
          .value = &p->config,
          .argument = "CONFIG",
-         .help = "the model's configuration, JSON (with --resume: the checkpoint's)"},
+         .help = "the model's configuration, JSON (default with --resume: the\n"
+                 "checkpoint's, with --from: the model's)"},
         OPTION_DEVICE,
         {.name = "out",
          .letter = 'o',
@@ -158,6 +160,12 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
          .value = &p->out,
          .argument = "DIR",
          .help = "directory of the run; made if missing"},
+        {.name = "from",
+         .kind = OPTION_PATH,
+         .value = &p->from,
+         .argument = "MODEL",
+         .help = "start with the weights of a checkpoint, directory of a run, or\n"
+                 "bundled model (default: fresh ones)"},
         {.name = "resume",
          .kind = OPTION_FLAG,
          .value = &p->resume,
@@ -251,8 +259,8 @@ int cli_train(cli *c, int argc, char **argv) {
             wrong = "needs at least one file or directory of DATA";
         else if (!t.params.out)
             wrong = "needs -o DIR, the directory of the run";
-        else if (!t.params.config && !t.params.resume)
-            wrong = "needs -c CONFIG (samples/tiny.json is a small one)";
+        else if (!t.params.config && !t.params.from && !t.params.resume)
+            wrong = "needs -c CONFIG (samples/tiny.json is a small one) or --from MODEL";
         else if (t.params.steps && t.params.minutes > 0)
             wrong = "--steps and --minutes exclude each other";
         if (wrong)

@@ -22,6 +22,8 @@ static const struct {
     {"devices", cli_devices, "list what can compute"},
     {"encode", cli_encode, "turn audio, or any file, into bytes for a model"},
     {"decode", cli_decode, "turn such bytes back into audio"},
+    {"continue", cli_continue, "let a clip of audio go on"},
+    {"plot", cli_plot, "draw audio files"},
     {"bench", cli_bench, "measure speed beside what it should be compared with"},
     {"import", cli_import, "read a model that another program wrote"},
     {"export", cli_export, "write a model for another program"},

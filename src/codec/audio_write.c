@@ -1,84 +1,14 @@
-/* audio_write.c: see audio_write.h. libsndfile writes into memory through its virtual files; what
- * it writes is ours, so it does so in this process. */
+/* audio_write.c: see audio_write.h. */
 #include "codec/audio_write.h"
 
-#include <sndfile.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/audio_format.h"
+#include "codec/audio_output.h"
 #include "codec/codecs.h"
 #include "codec/media.h"
 
 enum { BLOCK = 8192 }; /* samples at a time */
-
-/* RIFF, FORM and AU count bytes in 32 bits; what is around the samples is far less than this. */
-static const uint64_t MOST_BYTES = UINT32_MAX - (1 << 16);
-
-typedef struct growing_file {
-    uint8_t *data;
-    size_t size, at, capacity;
-} growing_file;
-
-static sf_count_t growing_size(void *user) {
-    return (sf_count_t)((growing_file *)user)->size;
-}
-
-static sf_count_t growing_seek(sf_count_t offset, int whence, void *user) {
-    growing_file *g = user;
-    const sf_count_t from = whence == SEEK_CUR   ? (sf_count_t)g->at
-                            : whence == SEEK_END ? (sf_count_t)g->size
-                                                 : 0;
-    if (offset < -from || offset > (sf_count_t)g->size - from) {
-        return -1;
-    }
-    g->at = (size_t)(from + offset);
-    return (sf_count_t)g->at;
-}
-
-static sf_count_t growing_read(void *out, sf_count_t bytes, void *user) {
-    growing_file *g = user;
-    const size_t left = g->size - g->at;
-    const size_t n = bytes < 0 ? 0 : (size_t)bytes < left ? (size_t)bytes : left;
-    if (n > 0) {
-        memcpy(out, g->data + g->at, n);
-    }
-    g->at += n;
-    return (sf_count_t)n;
-}
-
-static sf_count_t growing_write(const void *data, sf_count_t bytes, void *user) {
-    growing_file *g = user;
-    const size_t n = bytes > 0 ? (size_t)bytes : 0;
-    if (n > g->capacity - g->at) {
-        size_t capacity = g->capacity < 4096 ? 4096 : g->capacity;
-        while (capacity - g->at < n && capacity <= SIZE_MAX / 2) {
-            capacity *= 2;
-        }
-        uint8_t *larger = capacity - g->at < n ? NULL : realloc(g->data, capacity);
-        if (larger == NULL) {
-            return 0;
-        }
-        g->data = larger;
-        g->capacity = capacity;
-    }
-    if (n > 0) {
-        memcpy(g->data + g->at, data, n);
-    }
-    g->at += n;
-    g->size = g->at > g->size ? g->at : g->size;
-    return (sf_count_t)n;
-}
-
-static sf_count_t growing_tell(void *user) {
-    return (sf_count_t)((growing_file *)user)->at;
-}
-
-static SF_INFO make_info(const octet_media *m, audio_container container, audio_samples samples) {
-    return (SF_INFO){.samplerate = m->rate_hz,
-                     .channels = m->channels,
-                     .format = audio_container_code(container) | audio_samples_code(samples)};
-}
 
 /* The source's samples where they hold all that there is, else the codec's. */
 static audio_samples choose_samples(const octet_media *m, const codec *c,
@@ -98,82 +28,63 @@ static audio_samples choose_samples(const octet_media *m, const codec *c,
         wanted[n++] = AUDIO_S8;
     }
     for (int i = 0; i < n; i++) {
-        const SF_INFO info = make_info(m, container, wanted[i]);
-        if (sf_format_check(&info)) {
+        const audio_target t = {AUDIO_FILE, container, wanted[i], m->rate_hz, m->channels};
+        if (audio_output_takes(&t)) {
             return wanted[i];
         }
     }
     return AUDIO_S16;
 }
 
-/* Integers go in as integers: libsndfile scales floats by 32767 on their way to 16 bits. */
-static int write_block(SNDFILE *file, audio_samples samples, const int16_t *values, sf_count_t n) {
-    double floats[BLOCK];
-    int integers[BLOCK];
-    if (audio_samples_are_integers(samples)) {
-        for (sf_count_t i = 0; i < n; i++) {
-            integers[i] = values[i] * 65536;
-        }
-        return sf_write_int(file, integers, n) == n;
-    }
-    for (sf_count_t i = 0; i < n; i++) {
-        floats[i] = values[i] / 32768.0;
-    }
-    return sf_write_double(file, floats, n) == n;
-}
-
-static octet_status write_samples(growing_file *g, const octet_media *m, const codec *c,
-                                  const uint8_t *bytes, audio_container container,
+static octet_status write_samples(uint8_t **out, size_t *out_size, const octet_media *m,
+                                  const codec *c, const uint8_t *bytes, audio_container container,
                                   octet_error *error) {
-    const char *name = audio_container_name(container);
-    const audio_samples samples = choose_samples(m, c, container);
-    SF_VIRTUAL_IO io = {growing_size, growing_seek, growing_read, growing_write, growing_tell};
-    SF_INFO info = make_info(m, container, samples);
-    const uint64_t n = (uint64_t)m->frames * (uint64_t)m->channels;
-    if (n * (uint64_t)audio_samples_bytes(samples) > MOST_BYTES) {
-        return error_set(error, OCTET_ERROR, "%s cannot hold %lld frames of %d channels", name,
-                         (long long)m->frames, m->channels);
+    const audio_target t = {AUDIO_FILE, container, choose_samples(m, c, container), m->rate_hz,
+                            m->channels};
+    const size_t step = BLOCK / (size_t)m->channels; /* frames */
+    audio_output *o = NULL;
+    octet_status status = audio_output_check(&t, m->frames, error);
+    if (status == OCTET_OK) {
+        status = audio_output_create(&o, &t, NULL, NULL, error);
     }
-    SNDFILE *file = sf_format_check(&info) ? sf_open_virtual(&io, SFM_WRITE, &info, g) : NULL;
-    if (file == NULL) {
-        return error_set(error, OCTET_ERROR, "%s cannot hold %d channels at %d Hz", name,
-                         m->channels, m->rate_hz);
-    }
-    /* It would hold the time of day. */
-    (void)sf_command(file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
-    int written = 1;
-    if (n == 0 && container == AUDIO_FLAC) { /* its header waits for samples */
-        (void)sf_command(file, SFC_UPDATE_HEADER_NOW, NULL, 0);
-    }
-    for (uint64_t i = 0; i < n && written; i += BLOCK) {
+    for (uint64_t i = 0, n = (uint64_t)m->frames; i < n && status == OCTET_OK; i += step) {
         int16_t values[BLOCK];
-        const size_t part = n - i < BLOCK ? (size_t)(n - i) : BLOCK;
-        c->decode(values, bytes + i * (uint64_t)c->sample_bytes, part);
-        written = write_block(file, samples, values, (sf_count_t)part);
+        double samples[BLOCK];
+        const size_t frames = n - i < step ? (size_t)(n - i) : step;
+        const size_t part = frames * (size_t)m->channels;
+        c->decode(values, bytes + i * media_frame_bytes(m), part);
+        for (size_t k = 0; k < part; k++) {
+            samples[k] = values[k] / 32768.0;
+        }
+        status = audio_output_push(o, samples, frames, error);
     }
-    const int closed = sf_close(file);
-    return written && closed == 0 ? OCTET_OK
-                                  : error_set(error, OCTET_NO_MEMORY, "out of memory: %s", name);
+    if (status == OCTET_OK) {
+        status = audio_output_take(o, out, out_size, error);
+    }
+    audio_output_destroy(&o);
+    return status;
 }
 
 /* 16-bit little-endian samples, or the bytes of a codec without samples. */
-static octet_status write_plain(growing_file *g, const octet_media *m, const codec *c,
-                                const uint8_t *bytes, octet_error *error) {
+static octet_status write_plain(uint8_t **out, size_t *out_size, const octet_media *m,
+                                const codec *c, const uint8_t *bytes, octet_error *error) {
     const size_t n = (size_t)m->frames * (c->sample_bytes == 0 ? 1 : (size_t)m->channels);
-    g->size = c->sample_bytes == 0 ? n : 2 * n;
-    g->data = malloc(g->size > 0 ? g->size : 1);
-    if (g->data == NULL) {
-        return error_memory(error, "media", (double)g->size);
+    const size_t size = c->sample_bytes == 0 ? n : 2 * n;
+    uint8_t *data = malloc(size > 0 ? size : 1);
+    if (data == NULL) {
+        return error_memory(error, "media", (double)size);
     }
     if (c->sample_bytes == 0 && n > 0) {
-        memcpy(g->data, bytes, n);
+        memcpy(data, bytes, n);
     }
     for (size_t i = 0; c->sample_bytes > 0 && i < n; i++) {
         int16_t value;
         c->decode(&value, bytes + i * (size_t)c->sample_bytes, 1);
-        g->data[2 * i] = (uint8_t)value;
-        g->data[2 * i + 1] = (uint8_t)((uint16_t)value >> 8);
+        data[2 * i] = (uint8_t)value;
+        data[2 * i + 1] = (uint8_t)((uint16_t)value >> 8);
     }
+    *out = data;
+    *out_size = size;
     return OCTET_OK;
 }
 
@@ -184,7 +95,6 @@ static octet_status fail_container(const char *container, octet_error *error) {
 
 octet_status decode_memory(uint8_t **out, size_t *out_size, const octet_media *m,
                            const uint8_t *bytes, const char *container, octet_error *error) {
-    growing_file g = {0};
     const codec *c;
     *out = NULL;
     *out_size = 0;
@@ -192,28 +102,23 @@ octet_status decode_memory(uint8_t **out, size_t *out_size, const octet_media *m
     if (status != OCTET_OK) {
         return status;
     }
+    if (c->whole != NULL) {
+        return c->whole->decode(out, out_size, m, bytes, container, error);
+    }
     if (c->sample_bytes == 0 && container != NULL) {
         return error_set(error, OCTET_ERROR, "codec %s holds no audio that could become %s",
                          c->name, container);
     }
     if (c->sample_bytes == 0 || (container != NULL && strcmp(container, "pcm") == 0)) {
-        status = write_plain(&g, m, c, bytes, error);
-    } else {
-        const int source = audio_container_find(m->container);
-        int target = container != NULL ? audio_container_find(container) : source;
-        if (container == NULL &&
-            (source < 0 || !audio_container_is_lossless((audio_container)source))) {
-            target = AUDIO_WAV;
-        }
-        status = target < 0 || target == AUDIO_OPUS || target == AUDIO_MP3
-                     ? fail_container(container, error)
-                     : write_samples(&g, m, c, bytes, (audio_container)target, error);
+        return write_plain(out, out_size, m, c, bytes, error);
     }
-    if (status != OCTET_OK) {
-        free(g.data);
-        return status;
+    const int source = audio_container_find(m->container);
+    int target = container != NULL ? audio_container_find(container) : source;
+    if (container == NULL &&
+        (source < 0 || !audio_container_is_lossless((audio_container)source))) {
+        target = AUDIO_WAV;
     }
-    *out = g.data;
-    *out_size = g.size;
-    return OCTET_OK;
+    return target < 0 || target == AUDIO_OPUS || target == AUDIO_MP3
+               ? fail_container(container, error)
+               : write_samples(out, out_size, m, c, bytes, (audio_container)target, error);
 }

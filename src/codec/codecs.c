@@ -6,8 +6,8 @@
 static const codec codec_raw = {.name = "raw", .about = "any bytes, as they are"};
 static const codec codec_text = {.name = "text", .about = "the same: text is its bytes"};
 
-static const codec *const codecs[] = {&codec_raw, &codec_text, &codec_pcm16, &codec_pcm8,
-                                      &codec_mulaw8};
+static const codec *const codecs[] = {&codec_raw,    &codec_text,  &codec_pcm16,  &codec_pcm8,
+                                      &codec_mulaw8, &codec_image, &codec_records};
 
 #define N_CODECS ((int)(sizeof codecs / sizeof *codecs))
 

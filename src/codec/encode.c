@@ -8,6 +8,7 @@
 #include "codec/audio_convert.h"
 #include "codec/audio_read.h"
 #include "codec/audio_sniff.h"
+#include "codec/image.h"
 
 static const double MAX_SECONDS = 3600;
 
@@ -71,7 +72,33 @@ static octet_status encode_as_it_is(octet_encoded *out, const uint8_t *data, siz
     return OCTET_OK;
 }
 
+/* What only other codecs take. */
+static octet_status check_foreign(const codec *c, const octet_encode_params *p,
+                                  octet_error *error) {
+    const struct {
+        int given;
+        const codec *of;
+        const char *name;
+    } params[] = {
+        {p->width, &codec_image, "width"},     {p->height, &codec_image, "height"},
+        {p->block, &codec_image, "blocks"},    {p->record_bytes, &codec_records, "records"},
+        {p->patch, &codec_records, "patches"}, {p->filler, &codec_records, "filler"}};
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+        if (params[i].given != 0 && params[i].of != c) {
+            return error_set(error, OCTET_ERROR, "codec %s has no %s", c->name, params[i].name);
+        }
+    }
+    return OCTET_OK;
+}
+
 static octet_status check_params(const codec *c, const octet_encode_params *p, octet_error *error) {
+    if (c->whole != NULL && (p->rate_hz != 0 || p->max_seconds > 0)) {
+        return error_set(error, OCTET_ERROR, "codec %s has no %s", c->name,
+                         p->rate_hz != 0 ? "rate" : "seconds");
+    }
+    if (c->whole != NULL) {
+        return OCTET_OK;
+    }
     if (c->sample_bytes == 0 && (p->rate_hz != 0 || p->channels != 0)) {
         return error_set(error, OCTET_ERROR, "codec %s has neither a rate nor channels", c->name);
     }
@@ -93,17 +120,22 @@ octet_status encode_memory(octet_encoded *out, const uint8_t *data, size_t size,
     const octet_encode_params *p = params != NULL ? params : &defaults;
     const codec *c;
     *out = (octet_encoded){0};
-    octet_status status = codec_get(&c, p->codec != NULL ? p->codec : codec_pcm16.name, error);
+    const codec *standard = image_is(data, size) ? &codec_image : &codec_pcm16;
+    octet_status status = codec_get(&c, p->codec != NULL ? p->codec : standard->name, error);
     if (status == OCTET_OK) {
         status = check_params(c, p, error);
+    }
+    if (status == OCTET_OK) {
+        status = check_foreign(c, p, error);
     }
     if (status != OCTET_OK) {
         return status;
     }
     strcpy(out->media.codec, c->name);
     audio_source source = {.data = data, .size = size, .name = name};
-    status = c->sample_bytes == 0 ? encode_as_it_is(out, data, size, name, error)
-                                  : encode_samples(out, c, &source, p, error);
+    status = c->whole != NULL       ? c->whole->encode(out, data, size, name, p, error)
+             : c->sample_bytes == 0 ? encode_as_it_is(out, data, size, name, error)
+                                    : encode_samples(out, c, &source, p, error);
     if (status != OCTET_OK) {
         free(out->bytes);
         *out = (octet_encoded){0};

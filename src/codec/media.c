@@ -33,8 +33,13 @@ size_t media_frame_bytes(const octet_media *media) {
 void media_write(uint8_t out[OCTET_MEDIA_HEADER], const octet_media *media) {
     memcpy(out, signature, sizeof signature);
     put(out + 8, VERSION, 4);
-    put(out + 12, (uint64_t)media->rate_hz, 4);
-    put(out + 16, (uint64_t)media->channels, 4);
+    const codec *c = codec_find(media->codec);
+    if (c != NULL && c->whole != NULL) {
+        c->whole->pack(out + 12, media);
+    } else {
+        put(out + 12, (uint64_t)media->rate_hz, 4);
+        put(out + 16, (uint64_t)media->channels, 4);
+    }
     memcpy(out + 20, media->codec, 8);
     memcpy(out + 28, media->container, 8);
     memcpy(out + 36, media->samples, 8);
@@ -64,6 +69,33 @@ static const char *check(const octet_media *m, const codec *c) {
     return m->channels < 1 || m->channels > OCTET_MEDIA_CHANNELS ? "needs 1 to 8 channels" : NULL;
 }
 
+/* The two numbers of the header that codecs share, and whether names of the source are right. */
+static int unpack(octet_media *m, const codec *c, const uint8_t *at) {
+    if (c->whole != NULL) {
+        return c->whole->unpack(m, at) == 0;
+    }
+    m->rate_hz = (int32_t)get(at, 4);
+    m->channels = (int32_t)get(at + 4, 4);
+    return check(m, c) == NULL &&
+           (m->container[0] == '\0' || audio_container_find(m->container) >= 0) &&
+           (m->samples[0] == '\0' || audio_samples_find(m->samples) >= 0);
+}
+
+static octet_status check_whole(octet_media *m, const codec *c, size_t bytes, const char *name,
+                                octet_error *error) {
+    const uint64_t coded = c->whole->coded_bytes(m);
+    if (coded == bytes) {
+        return OCTET_OK;
+    }
+    *m = (octet_media){0};
+    return coded == UINT64_MAX
+               ? error_set(error, OCTET_CORRUPT,
+                           "%s: the header holds values that no encoder writes", name)
+               : error_set(error, OCTET_CORRUPT,
+                           "%s: %llu bytes by its header, but %zu bytes follow it", name,
+                           (unsigned long long)coded, bytes);
+}
+
 octet_status media_read(octet_media *out, const uint8_t *data, size_t size, const char *name,
                         octet_error *error) {
     *out = (octet_media){0};
@@ -78,18 +110,17 @@ octet_status media_read(octet_media *out, const uint8_t *data, size_t size, cons
     if (get(data + HASH_AT, 8) != XXH3_64bits(data, HASH_AT)) {
         return error_set(error, OCTET_CORRUPT, "%s: the header is damaged (checksum)", name);
     }
-    octet_media m = {.rate_hz = (int32_t)get(data + 12, 4),
-                     .channels = (int32_t)get(data + 16, 4),
-                     .lossless = (int32_t)get(data + 44, 4),
-                     .frames = (int64_t)get(data + 48, 8)};
+    octet_media m = {.lossless = (int32_t)get(data + 44, 4), .frames = (int64_t)get(data + 48, 8)};
     const int named = read_name(m.codec, data + 20) & read_name(m.container, data + 28) &
                       read_name(m.samples, data + 36);
     const codec *c = named ? codec_find(m.codec) : NULL;
-    if (c == NULL || check(&m, c) != NULL || (m.lossless & ~1) != 0 || m.frames < 0 ||
-        (m.container[0] != '\0' && audio_container_find(m.container) < 0) ||
-        (m.samples[0] != '\0' && audio_samples_find(m.samples) < 0)) {
+    if (c == NULL || (m.lossless & ~1) != 0 || m.frames < 0 || !unpack(&m, c, data + 12)) {
         return error_set(error, OCTET_CORRUPT, "%s: the header holds values that no encoder writes",
                          name);
+    }
+    if (c->whole != NULL) {
+        *out = m;
+        return check_whole(out, c, size - OCTET_MEDIA_HEADER, name, error);
     }
     const size_t bytes = size - OCTET_MEDIA_HEADER, frame = media_frame_bytes(&m);
     if (bytes % frame != 0 || (uint64_t)m.frames != bytes / frame) {
@@ -109,6 +140,10 @@ octet_status media_describe(octet_media *out, const char *codec_name, int rate_h
     if (status != OCTET_OK) {
         return status;
     }
+    if (c->whole != NULL) {
+        return error_set(error, OCTET_ERROR, "codec %s is not described by a rate and channels",
+                         c->name);
+    }
     octet_media m = {.rate_hz = rate_hz, .channels = channels};
     strcpy(m.codec, c->name);
     const char *wrong = check(&m, c);
@@ -124,4 +159,23 @@ octet_status media_describe(octet_media *out, const char *codec_name, int rate_h
     m.frames = (int64_t)(size / frame);
     *out = m;
     return OCTET_OK;
+}
+
+octet_status media_describe_as(octet_media *out, const octet_encode_params *p, size_t size,
+                               octet_error *error) {
+    const codec *c;
+    *out = (octet_media){0};
+    octet_status status = codec_get(&c, p->codec, error);
+    if (status != OCTET_OK) {
+        return status;
+    }
+    if (c->whole == NULL) {
+        return media_describe(out, p->codec, p->rate_hz, p->channels, size, error);
+    }
+    strcpy(out->codec, c->name);
+    status = c->whole->describe(out, p, size, error);
+    if (status != OCTET_OK) {
+        *out = (octet_media){0};
+    }
+    return status;
 }

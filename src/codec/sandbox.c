@@ -63,6 +63,7 @@ static bool install_filter(void) {
         ALLOW(clock_gettime),
         ALLOW(gettimeofday),
         ALLOW(rt_sigreturn),
+        ALLOW(sigaltstack), /* of its own memory; sanitizers ask for it before a longjmp */
         ALLOW(exit),
         ALLOW(exit_group),
         REFUSE,

@@ -29,7 +29,19 @@ int container_is_one(const uint8_t *bytes, size_t n) {
     return n >= sizeof MAGIC && memcmp(bytes, MAGIC, sizeof MAGIC) == 0;
 }
 
-/* --- header: magic, version u16, flags u16, profile u32, fingerprint, keep u64, 16 zeros, hash */
+int container_is_coded(const container_block *b) {
+    return b->kind == CONTAINER_CODED || b->kind == CONTAINER_SWAPPED;
+}
+
+size_t container_stream_bytes(uint64_t content, uint32_t streams, uint32_t frame) {
+    const size_t each = (size_t)((content + streams - 1) / streams);
+    return (each + frame - 1) / frame * frame;
+}
+
+#define CONTAINER_MIXED 1 /* the flag */
+
+/* --- header: magic, version u16, flags u16, profile u32, fingerprint, keep u32, adapts u32, frame
+ * u32 (0: 1), rate u32, codec [8], hash */
 
 void container_put_header(uint8_t out[CONTAINER_HEADER_BYTES], const container_header *h) {
     uint8_t *at = out;
@@ -37,18 +49,32 @@ void container_put_header(uint8_t out[CONTAINER_HEADER_BYTES], const container_h
     memcpy(at, MAGIC, sizeof MAGIC);
     at += sizeof MAGIC;
     put(&at, CONTAINER_VERSION, 2);
-    put(&at, 0, 2);
+    put(&at, h->mixed ? CONTAINER_MIXED : 0, 2);
     put(&at, h->profile, 4);
     memcpy(at, h->fingerprint, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
-    put(&at, h->keep, 8);
+    put(&at, h->keep, 4);
+    put(&at, h->adapts, 4);
+    put(&at, h->frame > 1 ? h->frame : 0, 4);
+    put(&at, h->rate_hz, 4);
+    memcpy(at, h->codec, strnlen(h->codec, 8));
     at = out + CONTAINER_HEADER_BYTES - 8;
     put(&at, container_hash(out, CONTAINER_HEADER_BYTES - 8), 8);
 }
 
+/* A codec's name: small letters and digits, then zeros only; none without a rate. */
+static int get_codec(container_header *h, const uint8_t *at) {
+    memset(h->codec, 0, sizeof h->codec);
+    memcpy(h->codec, at, 8);
+    const size_t n = strlen(h->codec);
+    for (size_t i = n; i < 8; i++)
+        if (at[i])
+            return 0;
+    return strspn(h->codec, "abcdefghijklmnopqrstuvwxyz0123456789") == n && !n == !h->rate_hz;
+}
+
 octet_status container_get_header(container_header *h, const uint8_t in[CONTAINER_HEADER_BYTES],
                                   const char *name, octet_error *error) {
-    static const uint8_t zeros[16];
     const uint8_t *at = in + CONTAINER_HEADER_BYTES - 8;
     if (!container_is_one(in, CONTAINER_HEADER_BYTES))
         return error_set(error, OCTET_CORRUPT, "%s: this is no compressed file of octet", name);
@@ -59,19 +85,27 @@ octet_status container_get_header(container_header *h, const uint8_t in[CONTAINE
         return error_set(error, OCTET_CORRUPT,
                          "%s: the header's checksum is %016" PRIx64 ", it says %016" PRIx64, name,
                          is, hash);
-    if (version != CONTAINER_VERSION || flags)
+    if (version != CONTAINER_VERSION || flags & ~(uint64_t)CONTAINER_MIXED)
         return error_set(error, OCTET_CORRUPT,
                          "%s: format version %" PRIu64 " with flags %" PRIx64
-                         " is not known, %d without flags is",
-                         name, version, flags, CONTAINER_VERSION);
+                         " is not known, %d with flags %x is",
+                         name, version, flags, CONTAINER_VERSION, CONTAINER_MIXED);
+    h->mixed = flags != 0;
     h->profile = (uint32_t)get(&at, 4);
     memcpy(h->fingerprint, at, sizeof h->fingerprint);
     at += sizeof h->fingerprint;
-    h->keep = get(&at, 8);
-    if (h->profile != CONTAINER_F32 || memcmp(at, zeros, sizeof zeros) != 0)
+    h->keep = get(&at, 4);
+    h->adapts = (uint32_t)get(&at, 4);
+    if (h->profile != CONTAINER_F32)
         return error_set(error, OCTET_CORRUPT,
                          "%s: arithmetic profile %" PRIu32 " is not known, %d is", name, h->profile,
                          CONTAINER_F32);
+    const uint64_t frame = get(&at, 4);
+    h->frame = frame ? (uint32_t)frame : 1;
+    h->rate_hz = (uint32_t)get(&at, 4);
+    if (frame == 1 || frame > CONTAINER_FRAME_MOST || !get_codec(h, at))
+        return error_set(error, OCTET_CORRUPT, "%s: the header has samples that no writer makes",
+                         name);
     return OCTET_OK;
 }
 
@@ -101,13 +135,13 @@ static const char *what_is_wrong(const container_block *b) {
             return "an index of another length";
         return b->content == b->offset ? NULL : "a length that is not that of its blocks";
     }
-    if (b->kind != CONTAINER_CODED && b->kind != CONTAINER_STORED)
+    if (!container_is_coded(b) && b->kind != CONTAINER_STORED)
         return "an unknown kind";
     if (b->content < 1 || b->content > CONTAINER_BLOCK_MOST)
         return "a content of no possible length";
     if (b->kind == CONTAINER_STORED && (b->streams || b->payload != b->content))
         return "a content of another length than what is stored";
-    if (b->kind == CONTAINER_CODED &&
+    if (container_is_coded(b) &&
         (b->payload >= b->content || b->streams < 1 || b->streams > CONTAINER_STREAMS_MOST ||
          b->streams > b->content || b->payload < 4 * b->streams))
         return "streams that do not fit";

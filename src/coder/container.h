@@ -20,6 +20,8 @@
 /* Limits of what a reader takes. */
 #define CONTAINER_BLOCK_MOST (1u << 26) /* bytes of content */
 #define CONTAINER_STREAMS_MOST 4096u
+#define CONTAINER_TOGETHER_MOST 256u    /* streams of a block that is mixed or adapted to */
+#define CONTAINER_FRAME_MOST 64u        /* bytes */
 #define CONTAINER_INDEX_MOST (1u << 26) /* bytes of an index */
 
 typedef enum container_profile { CONTAINER_F32 = 1 } container_profile;
@@ -27,13 +29,19 @@ typedef enum container_profile { CONTAINER_F32 = 1 } container_profile;
 typedef struct container_header {
     uint8_t fingerprint[16]; /* of the model */
     uint32_t profile;
-    uint64_t keep; /* of the sessions that read the streams */
+    int mixed;        /* coded by context_mix.h */
+    uint32_t adapts;  /* the rate at which the model learns, in millionths; 0: not at all */
+    uint64_t keep;    /* of the sessions that read the streams */
+    uint32_t frame;   /* streams begin at multiples of this; 1 where no frames are known */
+    uint32_t rate_hz; /* of samples; 0: there are none */
+    char codec[9];    /* of samples, as the model names it; "" */
 } container_header;
 
 typedef enum container_kind {
     CONTAINER_CODED = 1, /* sizes of the streams, u32 each, then the streams */
     CONTAINER_STORED,    /* the content as it is */
-    CONTAINER_END        /* the index; content and hash are of the whole file */
+    CONTAINER_END,       /* the index; content and hash are of the whole file */
+    CONTAINER_SWAPPED    /* as CODED, each pair of bytes in the other order: 16-bit samples */
 } container_kind;
 
 typedef struct container_block {
@@ -68,6 +76,12 @@ octet_status container_get_block(container_block *b, const uint8_t in[CONTAINER_
 void container_get_entry(container_entry *e, const uint8_t in[CONTAINER_ENTRY_BYTES]);
 octet_status container_get_footer(uint64_t *end_position, const uint8_t in[CONTAINER_FOOTER_BYTES],
                                   const char *name, octet_error *error);
+
+/* Whether a block's payload is streams. */
+int container_is_coded(const container_block *b);
+
+/* Bytes of content in every stream of a block but the last, which may have fewer. */
+size_t container_stream_bytes(uint64_t content, uint32_t streams, uint32_t frame);
 
 /* The hash of payloads and of contents. */
 uint64_t container_hash(const void *bytes, size_t n);

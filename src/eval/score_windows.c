@@ -28,8 +28,10 @@ typedef struct scorer {
     const model *model;
     const uint8_t *bytes;
     int64_t n, keep, length; /* bytes in all, kept, in a window as recorded */
-    int64_t passes, half;   /* 2 when strided; bytes that the second pass leaves out at the start */
-    int64_t n_lanes, batch; /* window w of pass p is lane w passes + p; lanes in one run */
+    int64_t passes, half; /* 2 when strided; bytes that the second pass leaves out at the start */
+    const window_text *texts; /* of a window_reader, each a lane in its turn: bytes and n are its */
+    int64_t lane_window;      /* and this is the window of all */
+    int64_t n_lanes, batch;   /* else window w of pass p is lane w passes + p; lanes in one run */
     graph *graph;
     program *program;
     level_rows rows[CONFIG_MAX_LEVELS];
@@ -39,7 +41,7 @@ typedef struct scorer {
     float *bits;     /* [length] */
     uint8_t *window; /* [length] */
     double total;
-    window_visit *row; /* of a window_reader, with row_context; else NULL */
+    window_visit *row; /* with texts */
     void *row_context;
 } scorer;
 
@@ -67,9 +69,22 @@ static int64_t window_begin(const scorer *s, int64_t w) {
     return w * (s->model->config.context - s->keep);
 }
 
-/* The lane's bytes begin here, maybe at or past the end of the file. */
-static int64_t lane_begin(const scorer *s, int64_t lane) {
-    return window_begin(s, lane / s->passes) + (lane % s->passes ? s->half : 0);
+/* What a lane reads. */
+typedef struct lane_source {
+    window_text text;
+    int64_t window, pass;
+    int64_t begin; /* its first byte in the text, maybe at or past its end */
+} lane_source;
+
+static lane_source source_of(const scorer *s, int64_t lane) {
+    if (s->texts) {
+        const window_text none = {NULL, 0};
+        return (lane_source){lane < s->n_lanes ? s->texts[lane] : none, s->lane_window, 0,
+                             window_begin(s, s->lane_window)};
+    }
+    const int64_t window = lane / s->passes, pass = lane % s->passes;
+    return (lane_source){
+        {s->bytes, s->n}, window, pass, window_begin(s, window) + (pass ? s->half : 0)};
 }
 
 /* Of two passes: the one in which the byte stands in the first half of its patch. */
@@ -84,14 +99,17 @@ static int64_t lanes_of(const scorer *s) {
     return windows * s->passes;
 }
 
-/* How long windows are, how many lanes they make, and how many of those run at once. */
-static void choose_sizes(scorer *s) {
+static void choose_length(scorer *s) {
     int64_t context = s->model->config.context, patch = s->model->shape[0].unit_bytes;
     s->length = s->n < context ? divide_up(s->n, patch) * patch : context;
-    s->n_lanes = lanes_of(s);
+}
+
+/* How many of the lanes run at once. */
+static void choose_batch(scorer *s, int64_t n_lanes) {
     int64_t most = ROWS_PER_RUN / s->length > 1 ? ROWS_PER_RUN / s->length : 1;
+    s->n_lanes = n_lanes;
     /* Runs of equal size: no run is mostly padding. */
-    s->batch = divide_up(s->n_lanes, divide_up(s->n_lanes, most));
+    s->batch = divide_up(n_lanes, divide_up(n_lanes, most));
 }
 
 static octet_status record(scorer *s, octet_error *error) {
@@ -134,11 +152,12 @@ static octet_status fill_rows(scorer *s, octet_error *error) {
 }
 
 static void fill_lane(scorer *s, int64_t b, int64_t lane) {
-    int64_t begin = lane_begin(s, lane), left = s->n - begin;
-    int64_t here = left < s->length ? left : s->length;
+    const lane_source from = source_of(s, lane);
+    const int64_t left = from.text.n - from.begin;
+    const int64_t here = left < s->length ? left : s->length;
     memset(s->window, 0, (size_t)s->length);
     if (here > 0)
-        memcpy(s->window, s->bytes + begin, (size_t)here);
+        memcpy(s->window, from.text.bytes + from.begin, (size_t)here);
     for (int i = 0; i < s->model->config.n_levels; i++)
         for (int64_t n = 0; n < s->arrays[i].rows; n++)
             row_fill_source(&s->arrays[i], &s->model->shape[i], b, n, n, s->window);
@@ -168,16 +187,17 @@ static octet_status visit(const octet_score_params *p, int64_t offset, const uin
 static octet_status count_lane(scorer *s, int64_t b, int64_t lane, const octet_score_params *p,
                                octet_error *error) {
     int vocabulary = (int)s->model->config.vocabulary;
-    int64_t begin = window_begin(s, lane / s->passes), pass = lane % s->passes;
-    int64_t left = s->n - begin, shift = lane_begin(s, lane) - begin;
-    int64_t first = lane >= s->passes ? s->keep : 0, end = left < s->length ? left : s->length;
+    const lane_source from = source_of(s, lane);
+    int64_t begin = window_begin(s, from.window), pass = from.pass;
+    int64_t left = from.text.n - begin, shift = from.begin - begin;
+    int64_t first = from.window ? s->keep : 0, end = left < s->length ? left : s->length;
     octet_status status = OCTET_OK;
     for (int64_t n = first; n < end && !status; n++) {
         if (pass_of(s, begin + n) != pass)
             continue;
         const float *logits = s->values + (b * s->length + n - shift) * vocabulary;
         if (s->row)
-            status = s->row(s->row_context, begin + n, logits, error);
+            status = s->row(s->row_context, lane, begin + n, logits, error);
         else
             s->bits[n - first] = likelihood_bits(logits, vocabulary, s->bytes[begin + n]);
     }
@@ -259,22 +279,41 @@ int window_reader_fits(const model *m, int64_t longest) {
            !(m->config.endless && longest > context);
 }
 
-octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
-                                  int64_t keep, octet_error *error) {
+/* Recorded, and not filled. */
+static octet_status create_reader(window_reader **out, const model *m, int64_t longest,
+                                  int64_t texts, int64_t keep, octet_error *error) {
     *out = NULL;
     window_reader *r = calloc(1, sizeof *r);
     if (!r)
         return error_memory(error, "window reader", sizeof *r);
     r->longest = longest;
     r->scorer = (scorer){.model = m, .n = longest, .keep = keep, .passes = 1};
-    choose_sizes(&r->scorer);
-    octet_status status = record(&r->scorer, error);
-    if (!status)
-        status = fill_rows(&r->scorer, error);
-    if (status)
-        window_reader_destroy(&r);
+    choose_length(&r->scorer);
+    choose_batch(&r->scorer, texts);
     *out = r;
+    return record(&r->scorer, error);
+}
+
+octet_status window_reader_create(window_reader **out, const model *m, int64_t longest,
+                                  int64_t texts, int64_t keep, octet_error *error) {
+    octet_status status = create_reader(out, m, longest, texts, keep, error);
+    if (!status)
+        status = fill_rows(&(*out)->scorer, error);
+    if (status)
+        window_reader_destroy(out);
     return status;
+}
+
+octet_status window_reader_outline(window_reader **out, size_t *host_bytes, const model *m,
+                                   int64_t longest, int64_t texts, octet_error *error) {
+    octet_status status = create_reader(out, m, longest, texts, m->config.keep, error);
+    if (status) {
+        window_reader_destroy(out);
+        return status;
+    }
+    const scorer *s = &(*out)->scorer;
+    *host_bytes = (size_t)(s->batch * s->length * m->config.vocabulary) * sizeof *s->values;
+    return OCTET_OK;
 }
 
 void window_reader_destroy(window_reader **r) {
@@ -285,19 +324,26 @@ void window_reader_destroy(window_reader **r) {
     *r = NULL;
 }
 
-octet_status window_reader_read(window_reader *r, const uint8_t *bytes, int64_t n,
+void window_reader_range(const window_reader *r, int64_t w, int64_t *first, int64_t *end) {
+    const scorer *s = &r->scorer;
+    *first = window_begin(s, w) + (w ? s->keep : 0);
+    *end = window_begin(s, w) + s->length;
+}
+
+octet_status window_reader_read(window_reader *r, const window_text *texts, int64_t n, int64_t w,
                                 window_visit *visit_row, void *context, octet_error *error) {
     scorer *s = &r->scorer;
     octet_status status = OCTET_OK;
-    if (n > r->longest)
-        return error_set(error, OCTET_ERROR, "a text of %lld bytes is longer than %lld",
-                         (long long)n, (long long)r->longest);
-    s->bytes = bytes;
-    s->n = n;
-    s->n_lanes = lanes_of(s);
+    for (int64_t i = 0; i < n; i++)
+        if (texts[i].n > r->longest)
+            return error_set(error, OCTET_ERROR, "a text of %lld bytes is longer than %lld",
+                             (long long)texts[i].n, (long long)r->longest);
+    s->texts = texts;
+    s->lane_window = w;
+    s->n_lanes = n;
     s->row = visit_row;
     s->row_context = context;
-    for (int64_t i = 0; i < s->n_lanes && n && !status; i += s->batch)
+    for (int64_t i = 0; i < n && !status; i += s->batch)
         status = run(s, i, NULL, error);
     return status;
 }
@@ -324,7 +370,8 @@ octet_status score_windows(const model *m, const uint8_t *bytes, size_t n,
                 .keep = keep,
                 .passes = strided ? 2 : 1,
                 .half = strided ? m->shape[0].unit_bytes / 2 : 0};
-    choose_sizes(&s);
+    choose_length(&s);
+    choose_batch(&s, lanes_of(&s));
     int wide = s.length > MOST_LOGITS / m->config.vocabulary;
     int unending = m->config.endless && s.n > m->config.context; /* its window has no end */
     octet_status status =

@@ -23,16 +23,27 @@ static octet_status check(const octet_sampling *p, octet_error *error) {
     return OCTET_OK;
 }
 
-/* The most likely symbol, -1 when there is none: a NaN, an infinity, or nothing but -inf. */
+static int all_below_infinity(const float *logits, int n) {
+    for (int i = 0; i < n; i++)
+        if (!(logits[i] < INFINITY)) /* NaN too */
+            return 0;
+    return 1;
+}
+
+/* The most likely symbol, -1 when there is nothing but -inf. */
 static int most_likely(const float *logits, int n) {
     int best = 0;
-    for (int i = 0; i < n; i++) {
-        if (isnan(logits[i]) || logits[i] == INFINITY)
-            return -1;
+    for (int i = 0; i < n; i++)
         if (logits[i] > logits[best])
             best = i;
-    }
     return logits[best] == -INFINITY ? -1 : best;
+}
+
+/* out[n]: logits, -inf where a symbol is not allowed. */
+static const float *mask(float *out, const float *logits, int n, const uint8_t *allowed) {
+    for (int i = 0; i < n; i++)
+        out[i] = allowed[i] ? logits[i] : -INFINITY;
+    return out;
 }
 
 /* --- a heap of keys, the largest on top */
@@ -126,9 +137,15 @@ octet_status sampler_draw(int *symbol, const float *logits, int n, const octet_s
     octet_status status = check(sampling, error);
     if (status)
         return status;
+    if (!all_below_infinity(logits, n))
+        return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
+    float allowed[SAMPLER_SYMBOLS] = {0};
+    if (sampling->allowed)
+        logits = mask(allowed, logits, n, sampling->allowed);
     int best = most_likely(logits, n);
     if (best < 0)
-        return error_set(error, OCTET_ERROR, "the logits of the next byte are not finite");
+        return error_set(error, OCTET_ERROR, "no %sbyte has a probability above 0",
+                         sampling->allowed ? "allowed " : "");
     *symbol = best;
     if (sampling->temperature == 0)
         return OCTET_OK;

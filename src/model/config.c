@@ -29,8 +29,12 @@ int config_rotary_positions(const config_level *l) {
 }
 
 const char *config_codec_name(const config *c) {
-    static const char *const names[] = {NULL, "pcm8", "mulaw8", "pcm16"};
+    static const char *const names[] = {NULL, "pcm8", "mulaw8", "pcm16", "image", "records"};
     return names[c->codec];
+}
+
+int config_whole_files(const config *c) {
+    return c->codec == CODEC_IMAGE;
 }
 
 int64_t config_unit_bytes(const config *c, int level) {

@@ -139,7 +139,14 @@ typedef struct config_train {
 } config_train;
 
 /* What the bytes of a stream stand for, see octet/codec.h. */
-typedef enum config_codec { CODEC_RAW, CODEC_PCM8, CODEC_MULAW8, CODEC_PCM16 } config_codec;
+typedef enum config_codec {
+    CODEC_RAW,
+    CODEC_PCM8,
+    CODEC_MULAW8,
+    CODEC_PCM16,
+    CODEC_IMAGE,
+    CODEC_RECORDS
+} config_codec;
 
 typedef struct config {
     int64_t
@@ -163,12 +170,19 @@ typedef struct config {
     double softcap;    /* "softcap": logits become c tanh(z / c); 0 none (default) */
     double init_scale; /* "init_scale": standard deviation of matrices is init_scale / sqrt(inputs),
                           cut at 3; default 1; 0.001 to 10 */
-    config_codec codec; /* "codec": "raw" (default), "pcm8", "mulaw8", "pcm16": what the bytes stand
-                           for */
-    int64_t rate_hz;    /* "rate_hz": of audio, 1,000 to 384,000; 0 with raw */
-    int64_t channels;   /* "channels": of audio, 1 to 8, whose bytes divide the outermost patch (of
-                           one level: context and keep); 0 with raw */
-    int n_levels;       /* "levels": array of 1 to 8 objects; required */
+    config_codec codec;  /* "codec": "raw" (default), "pcm8", "mulaw8", "pcm16", "image", "records":
+                            what the bytes stand for */
+    int64_t rate_hz;     /* "rate_hz": of audio, 1,000 to 384,000; 0 with raw */
+    int64_t channels;    /* "channels": of audio, 1 to 8, whose bytes divide the outermost patch (of
+                            one level: context and keep); of an image, 1 or 3; else 0 */
+    int64_t image_width; /* "image_width", "image_height": pixels, 1 to 65,535; else 0 */
+    int64_t image_height;
+    int64_t image_block;  /* "image_block": side of the blocks that pixels are read in; divides both
+                             sides; 1 (default): rows. A block is whole patches or a patch whole
+                             blocks */
+    int64_t record_bytes; /* "record_bytes": of records, 1 to 2^24; else 0 */
+    int64_t record_filler; /* "record_filler": the byte that fills records up to whole patches; 0 */
+    int n_levels;          /* "levels": array of 1 to 8 objects; required */
     config_level level[CONFIG_MAX_LEVELS];
     config_train train;
 } config;
@@ -182,6 +196,9 @@ int config_rotary_positions(const config_level *l);
 
 /* The codec's name; NULL for raw bytes. */
 const char *config_codec_name(const config *c);
+
+/* Whether each file is a stream that begins and ends: an image. */
+int config_whole_files(const config *c);
 
 /* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
 int64_t config_unit_bytes(const config *c, int level);

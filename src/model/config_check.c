@@ -396,29 +396,6 @@ int64_t config_weights(const config *c) {
     return sum(n, c->head_bias ? c->vocabulary : 0);
 }
 
-/* Windows begin with whole frames. */
-static octet_status check_codec(const config *c, const char *name, octet_error *error) {
-    int64_t unit = config_unit_bytes(c, 0);
-    int64_t frame = c->channels * (c->codec == CODEC_PCM16 ? 2 : 1);
-    if (c->codec == CODEC_RAW && (c->rate_hz || c->channels))
-        return error_set(error, OCTET_ERROR,
-                         "%s: rate_hz %" PRId64 ", channels %" PRId64 ": codec \"raw\" has neither",
-                         name, c->rate_hz, c->channels);
-    if (c->codec == CODEC_RAW)
-        return OCTET_OK;
-    if (c->rate_hz < 1000 || c->channels < 1)
-        return error_set(error, OCTET_ERROR,
-                         "%s: rate_hz %" PRId64 ", channels %" PRId64
-                         ": codec \"%s\" needs 1000 to 384000 and 1 to 8",
-                         name, c->rate_hz, c->channels, config_codec_name(c));
-    if (unit > 1 ? unit % frame : c->context % frame || c->keep % frame)
-        return error_set(error, OCTET_ERROR,
-                         "%s: channels: a frame of %" PRId64 " bytes does not divide %s %" PRId64,
-                         name, frame, unit > 1 ? "the outermost patch of" : "context and keep,",
-                         unit > 1 ? unit : c->context);
-    return OCTET_OK;
-}
-
 static octet_status check_end_symbol(const config *c, const char *name, octet_error *error) {
     if (c->end_symbol == -1 || (c->end_symbol >= 256 && c->end_symbol < c->vocabulary))
         return OCTET_OK;
@@ -445,7 +422,7 @@ octet_status config_check(config *c, const char *name, octet_error *error) {
     if (!status)
         status = check_context(c, name, error);
     if (!status)
-        status = check_codec(c, name, error);
+        status = config_check_codec(c, name, error);
     if (!status)
         status = check_train(&c->train, name, error);
     if (status)

@@ -12,6 +12,9 @@
  * that sizes divide and that the parameters are at most 2^40. `name` as for config_parse. */
 octet_status config_check(config *c, const char *name, octet_error *error);
 
+/* The part of config_check that is about "codec". */
+octet_status config_check_codec(const config *c, const char *name, octet_error *error);
+
 /* Parameters of a model of the configuration, INT64_MAX where they are more. */
 int64_t config_weights(const config *c);
 

@@ -26,7 +26,8 @@ static const char *const POSITION_NAMES[] = {"learned", "rope",         "none",
                                              "alibi",   "learned-rope", NULL};
 static const char *const EMBEDDER_NAMES[] = {"concat", "normed", "one-hot", NULL};
 static const char *const SPLIT_NAMES[] = {"slices", "full", NULL};
-static const char *const CODEC_NAMES[] = {"raw", "pcm8", "mulaw8", "pcm16", NULL};
+static const char *const CODEC_NAMES[] = {"raw",   "pcm8",    "mulaw8", "pcm16",
+                                          "image", "records", NULL};
 static const char *const LAYOUT_NAMES[] = {"paper", "lucidrains", "bgpt", NULL};
 static const char *const OPTIMIZER_NAMES[] = {"adamw", "muon", NULL};
 
@@ -58,6 +59,11 @@ static const config_key MODEL_KEYS[] = {
     CHOICE(config, codec, CODEC_NAMES, CODEC_RAW),
     INTEGER(config, rate_hz, 0, 384000, 0, 0),
     INTEGER(config, channels, 0, 8, 0, 0),
+    INTEGER(config, image_width, 0, 65535, 0, 0),
+    INTEGER(config, image_height, 0, 65535, 0, 0),
+    INTEGER(config, image_block, 1, 4096, 1, 0),
+    INTEGER(config, record_bytes, 0, 1 << 24, 0, 0),
+    INTEGER(config, record_filler, 0, 255, 0, 0),
 };
 
 static const config_key LEVEL_KEYS[] = {

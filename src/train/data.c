@@ -20,6 +20,7 @@ enum { ROUNDS = 8, SHIFT = 255 }; /* draws: rounds 0 to ROUNDS - 1, and the shif
 enum {
     HELD_SHARE = 20,    /* one in 20 bytes is held out */
     HELD_MAX = 2 << 20, /* but no more than this */
+    HELD_FIRST = 10,    /* of whole files, which gives one in HELD_SHARE */
     HELD_CONTEXTS = 8,  /* contexts of a file that must give one */
     ROOMY = 8,          /* contexts of a part that may have one window more */
     FINGERPRINT_ENDS = 4096,
@@ -43,7 +44,7 @@ struct data {
     file_bytes *files; /* those that are not empty, open */
     int n_files, files_capacity;
     data_parts train, valid;
-    int64_t context;
+    int64_t context, align;
     uint64_t seed;
     uint64_t fingerprint;
 };
@@ -83,13 +84,14 @@ static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-/* Windows of a training part, see data.h. With contexts of one byte there is nothing to shift. */
-static int64_t train_windows(int64_t n, int64_t context) {
+/* Windows of a training part, see data.h. With contexts of `align` bytes there is nothing to shift.
+ */
+static int64_t train_windows(int64_t n, int64_t context, int64_t align) {
     int64_t whole = n / context, rest = n % context;
     if (n <= context)
         return 1;
-    if (context == 1)
-        return n;
+    if (context == align)
+        return whole + (rest > 0);
     return whole + 1 + (whole >= ROOMY && rest > context / 2);
 }
 
@@ -99,15 +101,17 @@ static void draw(uint32_t out[4], const data *d, int64_t epoch, uint32_t what, u
 }
 
 /* Length of the first of `windows` > 1 windows of a part: uniform among those that leave the last
- * one 1 to context bytes. */
+ * one 1 to context bytes, and multiples of `align`. */
 static int64_t first_length(const data *d, int part, int64_t windows, int64_t epoch) {
     int64_t n = d->train.list[part].n;
     int64_t low = larger(1, n - (windows - 1) * d->context);
     int64_t high = smaller(d->context, n - (windows - 2) * d->context - 1);
     uint32_t words[4];
     draw(words, d, epoch, SHIFT, (uint32_t)part);
+    low = (low + d->align - 1) / d->align;
+    high /= d->align;
     uint64_t range = (uint64_t)(high - low + 1); /* below 2^32: the bias is below 2^-8 of a word */
-    return low + (int64_t)((uint64_t)words[0] * range >> 32);
+    return d->align * (low + (int64_t)((uint64_t)words[0] * range >> 32));
 }
 
 /* The image of index in [0, n) under the epoch's permutation: a Feistel network on 2 `half` bits is
@@ -182,10 +186,13 @@ const uint8_t *data_valid_part(const data *d, size_t i, size_t *n) {
 
 /* --- files ----------------------------------------------------------------------------- */
 
-/* Bytes at the end of a training file of n bytes that are held out. */
-static int64_t held_out(int64_t n, int64_t context) {
+/* Bytes at the end of a training file of n bytes that are held out; the others are whole `align`.
+ */
+static int64_t held_out(int64_t n, const data *d) {
     int64_t held = smaller(n / HELD_SHARE, HELD_MAX);
-    return held < context && n / HELD_CONTEXTS >= context ? context : held;
+    if (held < d->context && n / HELD_CONTEXTS >= d->context)
+        held = d->context;
+    return held > 0 ? held + (n - held) % d->align : 0;
 }
 
 /* What the files of a call to add_path are for. */
@@ -193,17 +200,18 @@ typedef struct opening {
     data *d;
     const data_source *source; /* NULL for bytes in memory */
     int is_valid;              /* files for validation */
-    int hold_out;              /* training files give a tail */
+    int hold_out;              /* training files give a tail, or some of them all */
     octet_error *error;
 } opening;
 
 static octet_status add_bytes(const opening *o, const uint8_t *bytes, int64_t n) {
     data *d = o->d;
-    if (o->is_valid)
+    int is_whole = o->source && o->source->whole_files;
+    if (o->is_valid || (o->hold_out && is_whole && d->n_files % HELD_SHARE == HELD_FIRST + 1))
         return add_part(&d->valid, bytes, n, 0, o->error);
-    int64_t held = o->hold_out ? held_out(n, d->context) : 0;
-    octet_status status =
-        add_part(&d->train, bytes, n - held, train_windows(n - held, d->context), o->error);
+    int64_t held = o->hold_out && !is_whole ? held_out(n, d) : 0;
+    octet_status status = add_part(&d->train, bytes, n - held,
+                                   train_windows(n - held, d->context, d->align), o->error);
     if (status || held == 0)
         return status;
     return add_part(&d->valid, bytes + n - held, held, 0, o->error);
@@ -372,6 +380,7 @@ static octet_status create(data **out, int64_t context, uint64_t seed, octet_err
     if (!*out)
         return error_memory(error, "data", sizeof **out);
     (*out)->context = context;
+    (*out)->align = 1;
     (*out)->seed = seed;
     return OCTET_OK;
 }
@@ -389,6 +398,8 @@ octet_status data_open(data **out, const data_source *source, int64_t context, u
                        octet_error *error) {
     octet_status status = create(out, context, seed, error);
     opening o = {.d = *out, .source = source, .hold_out = source->n_valid == 0, .error = error};
+    if (!status && source->align > 1)
+        (*out)->align = source->align;
     if (!status)
         status = add_paths(&o, source->paths, source->n_paths);
     if (!status && source->n_valid) {

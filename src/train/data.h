@@ -9,9 +9,10 @@
  *                      little cost: when n >= 8 C and n mod C > C / 2.
  * All hold C bytes but the first and the last, which share what is left over. The grid is shifted
  * anew for each part and epoch: the length of the first window is uniform among all lengths for
- * which neither it nor the last one is empty or above C. The order of an epoch's windows is a
- * permutation computed by a Feistel network over the index, so there is no table and no state:
- * resuming at window i needs nothing but i. */
+ * which neither it nor the last one is empty or above C (and that are multiples of `align`, where
+ * windows must begin there: where C is no more than that, the grid stays). The order of an epoch's
+ * windows is a permutation computed by a Feistel network over the index, so there is no table and
+ * no state: resuming at window i needs nothing but i. */
 #ifndef TRAIN_DATA_H
 #define TRAIN_DATA_H
 
@@ -28,6 +29,8 @@ typedef struct data_source {
     size_t n_valid;
     octet_status (*load)(void *context, file_bytes *out, const char *path, octet_error *error);
     void *context;
+    int64_t align;   /* windows begin at multiples of it in their file; divides context; 0 is 1 */
+    int whole_files; /* 1: whole files are held out, not tails */
 } data_source;
 
 /* Not changed after data_open, so that threads may share it. */
@@ -39,7 +42,8 @@ typedef struct data data;
  * files are skipped. Files of 1 MiB and more are mapped: they must not be cut short while open.
  *
  * Without validation files (n_valid 0) the tail of each training file is held out and never trained
- * on: 5% of it, at most 2 MiB; but at least one context where the file has eight.
+ * on: 5% of it, at most 2 MiB; but at least one context where the file has eight. With whole_files
+ * every 20th file is held out whole, the 11th first.
  *
  * OCTET_ERROR: a path that is missing or cannot be read; no bytes at all to train on, or to
  * validate on though paths are given (the message names the paths). *out is NULL then. */

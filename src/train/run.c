@@ -129,8 +129,8 @@ static octet_status override(run *r, octet_error *error) {
     return check_readable(&r->config, error);
 }
 
-/* The configuration: the file's, or when a run goes on without one the checkpoint's. Its seed
- * likewise. */
+/* The configuration: the file's, or without one the checkpoint's that the run goes on from, or the
+ * model's that it starts from. The seed of a run that goes on likewise. */
 static octet_status open_config(run *r, int going_on, octet_error *error) {
     octet_status status;
     r->seed = r->p->seed;
@@ -143,6 +143,8 @@ static octet_status open_config(run *r, int going_on, octet_error *error) {
         status = config_read(&r->config, r->p->config, error);
     else if (going_on)
         status = read_stored_config(&r->config, r->last, error);
+    else if (r->p->from)
+        status = read_stored_config(&r->config, r->p->from, error);
     else
         return error_set(error, OCTET_ERROR, "no configuration is given (-c CONFIG)");
     return status ? status : override(r, error);
@@ -184,15 +186,33 @@ static octet_status load_file(void *context, file_bytes *out, const char *path,
 
 static octet_status open_data(run *r, octet_error *error) {
     char text[256] = "";
-    const data_source source = {
-        r->p->data, (size_t)r->p->n_data, r->p->valid, (size_t)r->p->n_valid, load_file, r};
-    octet_status status = data_open(&r->data, &source, r->config.context, r->seed, error);
+    const config *c = &r->config;
+    const int aligned = c->codec == CODEC_IMAGE || c->codec == CODEC_RECORDS;
+    const data_source source = {.paths = r->p->data,
+                                .n_paths = (size_t)r->p->n_data,
+                                .valid = r->p->valid,
+                                .n_valid = (size_t)r->p->n_valid,
+                                .load = load_file,
+                                .context = r,
+                                .align = aligned ? config_unit_bytes(c, 0) : 1,
+                                .whole_files = config_whole_files(c)};
+    octet_status status = data_open(&r->data, &source, c->context, r->seed, error);
     if (status)
         return status;
     r->loader->sum_up(r->loader->context, text);
     if (*text)
         tell(r, OCTET_TRAIN_REMARK, 0, NULL, text);
     return check_size(r, error);
+}
+
+static octet_status start_from(run *r, octet_error *error) {
+    char differs[256], text[4096 + 512];
+    octet_status status = trainer_start_from(r->trainer, r->p->from, differs, error);
+    if (!status && *differs) {
+        snprintf(text, sizeof text, "%s: %s", r->p->from, differs);
+        tell(r, OCTET_TRAIN_REMARK, 0, NULL, text);
+    }
+    return status;
 }
 
 static octet_status open_run(run *r, octet_error *error) {
@@ -208,6 +228,8 @@ static octet_status open_run(run *r, octet_error *error) {
             trainer_create(&r->trainer, r->backend, &r->config, r->data, r->seed, steps, error);
     if (!status && going_on)
         status = trainer_load(r->trainer, r->last, error);
+    else if (!status && r->p->from)
+        status = start_from(r, error);
     if (!status)
         status = file_make_directory(r->p->out, error);
     if (!status)
@@ -244,7 +266,18 @@ static void save(run *r) {
     r->saved_at = clock_seconds();
 }
 
-/* Bits per byte of the first valid_bytes bytes of validation data, shared out over its files. */
+/* How many of the n bytes of validation file i are scored, when all files share the budget: as many
+ * of each; of files that are streams as a whole, which are of one size, all of some. */
+static size_t valid_share(const run *r, size_t i, size_t n, size_t budget) {
+    size_t files = data_valid_files(r->data), share = budget / files + 1;
+    if (!config_whole_files(&r->config))
+        return n < share ? n : share;
+    size_t wanted = n < budget ? budget / n : 1;
+    wanted = wanted < files ? wanted : files;
+    return (i + 1) * wanted / files > i * wanted / files ? n : 0;
+}
+
+/* Bits per byte of valid_bytes bytes of validation data, shared out over its files. */
 static octet_status validate(run *r, octet_error *error) {
     trainer *t = r->trainer;
     octet_score_params score = {.keep = -1, .stop = r->p->stop};
@@ -255,9 +288,10 @@ static octet_status validate(run *r, octet_error *error) {
     for (size_t i = 0; i < files && !status; i++) {
         size_t n;
         const uint8_t *part = data_valid_part(r->data, i, &n);
-        size_t share = (size_t)budget / files + 1;
         double cost = 0;
-        n = n < share ? n : share;
+        n = valid_share(r, i, n, (size_t)budget);
+        if (n == 0)
+            continue;
         status = score_windows(t->eval, part, n, &score, &cost, error);
         bits += cost;
         bytes += (double)n;

@@ -161,26 +161,35 @@ static octet_status same_text(const safetensors *st, const char *path, const cha
                      text ? text : "not stated", wanted);
 }
 
+/* Where two configurations that were written by this program part: the key and what follows.
+ * Returns 0 when they are equal. */
+static int first_difference(const char *stored, const char *own, char stored_part[48],
+                            char own_part[48]) {
+    size_t at = 0, key = 0;
+    for (; stored[at] && stored[at] == own[at]; at++)
+        if (own[at] == ',' || own[at] == '{')
+            key = at + 1;
+    snprintf(stored_part, 48, "%.40s", stored + key);
+    snprintf(own_part, 48, "%.40s", own + key);
+    return stored[at] || own[at];
+}
+
 /* The configuration of a run must be the one it began with. Both are compared as this program
- * writes them, so that a key which is newer than the run counts with its default; the message shows
- * where they part. */
+ * writes them, so that a key which is newer than the run counts with its default. */
 static octet_status same_config(const trainer *t, const safetensors *st, const char *path,
                                 octet_error *error) {
     const char *own = t->live->text;
-    size_t at = 0, key = 0;
+    char stored_part[48], own_part[48];
     config c;
     octet_status status = checkpoint_config(&c, st, path, error);
     char *stored = status ? NULL : config_text(&c);
     if (!stored)
         return status ? status : error_memory(error, path, (double)strlen(own));
-    for (; stored[at] && stored[at] == own[at]; at++)
-        if (own[at] == ',' || own[at] == '{')
-            key = at + 1;
-    if (stored[at] || own[at])
+    if (first_difference(stored, own, stored_part, own_part))
         status = error_set(error, OCTET_ERROR,
-                           "%s: the run began with another configuration: it has %.40s where this "
-                           "has %.40s",
-                           path, stored + key, own + key);
+                           "%s: the run began with another configuration: it has %s where this "
+                           "has %s",
+                           path, stored_part, own_part);
     free(stored);
     return status;
 }
@@ -227,6 +236,59 @@ octet_status trainer_load(trainer *t, const char *path, octet_error *error) {
     octet_status status = safetensors_open(&st, path, error);
     if (!status)
         status = load_state(t, st, path, error);
+    safetensors_close(&st);
+    return status;
+}
+
+/* --- from the weights of another model */
+
+/* Every weight of the stored model is used: one without a place would be dropped in silence. */
+static octet_status check_places(const params *live, const params *stored, const char *path,
+                                 octet_error *error) {
+    for (int i = 0; i < stored->n; i++)
+        if (!params_find(live, stored->list[i]->v.name))
+            return error_set(error, OCTET_WRONG_MODEL,
+                             "%s: tensor %s has no place in the configuration", path,
+                             stored->list[i]->v.name);
+    return OCTET_OK;
+}
+
+static octet_status compare(const config *stored, const config *own, char differs[256],
+                            octet_error *error) {
+    char stored_part[48], own_part[48];
+    char *a = config_identity(stored), *b = config_identity(own);
+    octet_status status = a && b ? OCTET_OK : error_memory(error, "configuration", sizeof *own);
+    if (!status && first_difference(a, b, stored_part, own_part))
+        snprintf(differs, 256, "its configuration has %s where this has %s", stored_part, own_part);
+    free(a);
+    free(b);
+    return status;
+}
+
+static octet_status take_weights(trainer *t, const safetensors *st, const char *path,
+                                 char differs[256], octet_error *error) {
+    model *stored = NULL;
+    params *live = &t->live->params;
+    octet_status status = checkpoint_plan(&stored, st, path, error);
+    if (!status)
+        status = check_places(live, &stored->params, path, error);
+    if (!status)
+        status = checkpoint_check_params(live, st, path, error);
+    if (!status)
+        status = compare(&stored->config, &t->live->config, differs, error);
+    if (!status)
+        status = checkpoint_read_params(live, st, error);
+    model_destroy(&stored);
+    return status;
+}
+
+octet_status trainer_start_from(trainer *t, const char *path, char differs[256],
+                                octet_error *error) {
+    safetensors *st = NULL;
+    *differs = '\0';
+    octet_status status = safetensors_open(&st, path, error);
+    if (!status)
+        status = take_weights(t, st, path, differs, error);
     safetensors_close(&st);
     return status;
 }

@@ -28,6 +28,12 @@ octet_status trainer_create(trainer **out, backend *b, const config *c, const da
                             uint64_t seed, int64_t steps, octet_error *error);
 void trainer_destroy(trainer **t);
 
+/* Puts the weights of a model's file into a trainer at step 0; `differs` says where its
+ * configuration is another one, or is "". OCTET_WRONG_MODEL: a weight is missing, has no place or
+ * another shape; errors else as checkpoint_open. */
+octet_status trainer_start_from(trainer *t, const char *path, char differs[256],
+                                octet_error *error);
+
 /* Runs the next step. OCTET_ERROR when the loss is not finite: the weights are spoilt then. */
 octet_status trainer_step(trainer *t, step_result *out, octet_error *error);
 
