@@ -23,8 +23,7 @@ typedef struct cli {
 /* One file per command. argv without the program and the command; the result is the exit code. */
 typedef int cli_command(cli *c, int argc, char **argv);
 cli_command cli_train, cli_score, cli_generate, cli_compress, cli_decompress, cli_info, cli_bench,
-    cli_import, cli_export, cli_encode, cli_decode, cli_continue, cli_plot,
-    cli_devices;
+    cli_import, cli_export, cli_encode, cli_decode, cli_continue, cli_plot, cli_devices;
 
 /* "octet COMMAND: text" on standard error; the progress line is cleared first. */
 void cli_error(cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
