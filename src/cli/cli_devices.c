@@ -6,7 +6,7 @@
 static const option_usage usage = {
     "[--json]",
     "Lists what can compute: the processor, and the devices of Vulkan with their memory and what\n"
-    "they offer. --device DEVICE of train, score and generate chooses one.",
+    "they offer. --device DEVICE of train, score, generate and continue chooses one.",
     "  octet devices\n"
     "  octet score --device vulkan book.txt",
 };
