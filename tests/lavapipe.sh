@@ -28,7 +28,7 @@ apt update >log 2>&1 || { cat log >&2; exit 1; }
 # Its packages and what they need and this machine lacks, in the versions of the backports.
 apt -s install -y --no-install-recommends -t "$VERSION_CODENAME-backports" mesa-vulkan-drivers >simulated 2>&1 ||
     { cat simulated >&2; exit 1; }
-packages=$(awk '$1 == "Inst" { print $2 }' simulated)
+packages=$({ echo mesa-vulkan-drivers; awk '$1 == "Inst" { print $2 }' simulated; } | sort -u)
 mkdir -p packages && cd packages || exit 1
 # shellcheck disable=SC2086
 for package in $packages; do
@@ -45,7 +45,7 @@ sed "s|\"library_path\": \".*\"|\"library_path\": \"$folder/$libraries/libvulkan
     "$(find root -name 'lvp_icd*.json')" >lvp.json || exit 1
 cat >environment <<END
 export VK_DRIVER_FILES='$folder/lvp.json' VK_ICD_FILENAMES='$folder/lvp.json'
-export LD_LIBRARY_PATH='$folder/$libraries'
+export LD_LIBRARY_PATH='$folder/$libraries:$folder/root/lib/$(basename "$libraries")'
 export OCTET_MESA='$version'
 END
 echo "ok 1 - Mesa $version"

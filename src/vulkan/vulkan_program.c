@@ -50,14 +50,15 @@ static octet_status check_tensor(const vulkan_device *d, const node *n, const te
     if (owner->variable && !owner->variable->memory)
         return error_set(error, OCTET_ERROR, "%s: %s has no memory", op_name(n->op),
                          owner->variable->name);
+    const uint64_t bytes = owner->variable ? 4 * (uint64_t)tensor_elements(t) : tensor_bytes(t);
     if ((uint64_t)tensor_elements(t) > MAX_ELEMENTS)
         return error_set(error, OCTET_ERROR, "vulkan: %s: %s has more than 2^32 elements",
                          op_name(n->op), tensor_describe(text, sizeof text, t));
-    if (tensor_bytes(t) > d->limits.maxStorageBufferRange)
+    if (bytes > d->limits.maxStorageBufferRange)
         return error_set(error, OCTET_ERROR,
                          "vulkan: %s: %s has %.0f bytes, %.64s binds at most %.0f", op_name(n->op),
-                         tensor_describe(text, sizeof text, t), (double)tensor_bytes(t),
-                         d->description.name, (double)d->limits.maxStorageBufferRange);
+                         tensor_describe(text, sizeof text, t), (double)bytes, d->description.name,
+                         (double)d->limits.maxStorageBufferRange);
     return OCTET_OK;
 }
 

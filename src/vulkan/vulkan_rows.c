@@ -166,22 +166,21 @@ static void dropout_row(vulkan_job *job, const node *n) {
 
 /* --- sums */
 
-/* Adds the rows of x[rows,C], block by block, into y[blocks,C]; the caller binds x and y. */
+/* y[blocks,C], each row the sum of `block` rows of x[rows,C]; the caller binds x and y. */
 static vulkan_work *sum_blocks(vulkan_job *job, uint64_t rows, uint64_t columns, uint64_t block,
-                               int later) {
-    const uint64_t n = blocks_of(rows, block) * columns;
-    vulkan_work *w = row_elements(job, SHADER_sum_rows, n ? n : columns, later);
+                               uint64_t blocks, int later) {
+    vulkan_work *w = row_elements(job, SHADER_sum_rows, blocks * columns, later);
     row_push(w, (int64_t)rows);
     row_push(w, (int64_t)columns);
     row_push(w, (int64_t)block);
-    row_push(w, (int64_t)(n ? n : columns));
+    row_push(w, (int64_t)(blocks * columns));
     return w;
 }
 
-/* The blocks at an offset of the workspace, added up into an output. */
+/* The blocks at an offset of the workspace, added up into an output; zeros where there are none. */
 static void add_blocks(vulkan_job *job, uint64_t blocks, uint64_t columns, uint64_t offset,
                        int output, int later) {
-    vulkan_work *w = sum_blocks(job, blocks, columns, blocks ? blocks : 1, later);
+    vulkan_work *w = sum_blocks(job, blocks, columns, blocks, 1, later);
     row_workspace(w, offset);
     row_output(w, output);
 }
@@ -190,7 +189,7 @@ static void sum_rows_row(vulkan_job *job, const node *n) {
     const uint64_t rows = (uint64_t)tensor_rows(n->input[0]),
                    columns = (uint64_t)tensor_columns(n->input[0]);
     const uint64_t blocks = blocks_of(rows, ROW_BLOCK);
-    vulkan_work *w = sum_blocks(job, rows, columns, ROW_BLOCK, 0);
+    vulkan_work *w = sum_blocks(job, rows, columns, ROW_BLOCK, blocks, 0);
     row_input(w, 0);
     row_workspace(w, 0);
     add_blocks(job, blocks, columns, 0, 0, 1);
@@ -272,7 +271,7 @@ static void norm_grad_row(vulkan_job *job, const node *n) {
     row_push(w, (int64_t)columns);
     row_push_float(w, n->params.norm.epsilon);
     if (has_bias) {
-        w = sum_blocks(job, rows, columns, ROW_BLOCK, 0);
+        w = sum_blocks(job, rows, columns, ROW_BLOCK, blocks, 0);
         row_input(w, 2);
         row_workspace(w, bias);
     }

@@ -18,15 +18,6 @@ static const struct {
 #undef SHADER
 };
 
-const uint32_t *vulkan_shader_code(vulkan_shader shader, size_t *n_words) {
-    *n_words = shaders[shader].bytes / sizeof *shaders[shader].code;
-    return shaders[shader].code;
-}
-
-const char *vulkan_shader_name(vulkan_shader shader) {
-    return shaders[shader].name;
-}
-
 octet_status vulkan_pipelines_open(vulkan_device *d, octet_error *error) {
     VkDescriptorSetLayoutBinding bindings[VULKAN_BINDINGS];
     for (uint32_t i = 0; i < VULKAN_BINDINGS; i++)

@@ -64,8 +64,4 @@ void vulkan_pipelines_close(vulkan_device *d);
 octet_status vulkan_pipeline_get(vulkan_device *d, VkPipeline *out, vulkan_shader shader,
                                  const uint32_t constant[VULKAN_CONSTANTS], octet_error *error);
 
-/* The shader's words, and their number. */
-const uint32_t *vulkan_shader_code(vulkan_shader shader, size_t *n_words);
-const char *vulkan_shader_name(vulkan_shader shader);
-
 #endif
