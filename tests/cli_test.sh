@@ -662,6 +662,19 @@ silent "an empty file" compress -m run nothing -o nothing.oct
 silent "comes back empty" decompress -f -m run nothing.oct
 [ -f nothing ] && [ ! -s nothing ]
 verdict "and is there" $?
+silent "compress --profile int8" compress -m run --profile int8 kept -o int8.oct
+works "says so" '"profile": *"int8"' compress -l --json int8.oct
+OCTET_CPU=scalar silent "and comes back elsewhere" decompress -m run --threads 5 int8.oct -o int8
+cmp -s int8 kept
+verdict "as it was" $?
+fails "a file says its profile itself" 1 '--profile is for compressing' decompress -m run --profile int8 int8.oct -o x
+fails "no such profile" 1 'profile' score -m run text --profile int4
+run score -m run text --profile int8 --json
+cp out rounded
+run score -m run text --json
+! cmp -s out rounded
+verdict "int8 is another arithmetic" $?
+works "generate --profile int8" . generate -m run -n 40 --seed 1 --profile int8
 fails "two files, one output" 1 '-o goes with one FILE only' compress -m run book kept -o both.oct
 fails "a suffix twice" 1 'ends with .oct already' compress -m run book.oct
 fails "no suffix" 1 'does not end with .oct' decompress -m run kept

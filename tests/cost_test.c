@@ -250,7 +250,7 @@ static void flops_are_those_counted_by_hand(void **state) {
 
 /* --- against what is made on a device */
 
-static int64_t variable_bytes(const variable *v) {
+static int64_t bytes_of_variable(const variable *v) {
     return v->rank ? variable_elements(v) * (int64_t)sizeof(float) : 0;
 }
 
@@ -273,8 +273,8 @@ static void check_run(const octet_budget *b, const model *m) {
     for (int i = 0; i < s->n_levels; i++) {
         const session_level *l = &s->level[i];
         for (int k = 0; k < l->n_states; k++)
-            states += variable_bytes(&l->states[k]);
-        states += variable_bytes(&l->split);
+            states += bytes_of_variable(&l->states[k]);
+        states += bytes_of_variable(&l->split);
         for (int k = 0; k < l->n_steps; k++)
             work += graph_bytes(&l->step[k]);
         for (int k = 0; k < l->n_blocks; k++)
@@ -300,7 +300,7 @@ static void check_training(const octet_budget *b, model *m) {
     int64_t moments = 0;
     support_ok(optimizer_create(&o, &m->params, t, &error), &error);
     for (int i = 0; i < o.state.n; i++)
-        moments += variable_bytes(&o.state.list[i]->v);
+        moments += bytes_of_variable(&o.state.list[i]->v);
     support_ok(step_create(&step, m, &o, t->batch, t->micro_batches, &error), &error);
     assert_int_equal(b->train.moments, moments);
     assert_int_equal(b->train.weights, 2 * b->run.weights);
@@ -357,7 +357,7 @@ static void planner_holds_no_values(void **state) {
     tensor *x = graph_input(g, "x", DTYPE_F32, 2, (int64_t[]){3, v->dim[1]});
     tensor *y = graph_output(g, linear(g, x, graph_variable(g, v)));
     support_ok(backend_compile(b, &p, g, &error), &error);
-    assert_int_equal(planner_total(b).packed, variable_bytes(v));
+    assert_int_equal(planner_total(b).packed, bytes_of_variable(v));
     assert_int_equal(planner_total(b).programs, program_bytes(p));
     assert_true(program_bytes(p) >= tensor_bytes(x) + tensor_bytes(y));
     assert_int_equal(program_upload(p, x, &value, &error), OCTET_ERROR);

@@ -18,6 +18,7 @@ generated() {
 }
 if [ "$2" = --print ]; then
     echo "score $(scored)"
+    echo "int8 $(scored --profile int8)"
     echo "generate $(generated)"
     exit
 fi
@@ -35,6 +36,7 @@ for cpu in avx512 avx2 scalar; do
     for threads in 1 5; do
         export OCTET_CPU=$cpu
         expect score "$(scored --threads $threads)" "$cpu, $threads threads"
+        expect int8 "$(scored --profile int8 --threads $threads)" "$cpu, $threads threads"
         expect generate "$(generated --threads $threads)" "$cpu, $threads threads"
     done
 done

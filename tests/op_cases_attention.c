@@ -52,11 +52,17 @@ static void mark(op_case *c, tensor *o, int variant) {
     }
 }
 
+/* The reference does not round weights: each of n keys is off by half a 16383rd of the largest
+ * weight, which is at most one, times a value below 2, at random. The rest is for rounding. */
+static double weight_bound(int64_t n) {
+    return 4 * 1024 * sqrt((double)n) + 64;
+}
+
 static tensor *heads(op_case *c, int64_t B, int64_t T, int64_t H, int64_t D) {
     return case_input(c, -2, 2, SHAPE(B, T, H, D));
 }
 
-static void build_attention(op_case *c, int index) {
+static void build_whole(op_case *c, int index, int int8) {
     const int variant = case_pick(&index, FIRST_VARIANTS);
     const int64_t *s = shapes[case_pick(&index, COUNT(shapes))];
     const int64_t B = s[0], T = s[1], H = s[2], G = s[3], D = s[4];
@@ -65,11 +71,23 @@ static void build_attention(op_case *c, int index) {
     const float scale = 1 / sqrtf((float)D);
     c->bound = 8 * (sqrt((double)D) + 2) + 4 * sqrt((double)T);
     c->unit = 1;
-    tensor *o = attention(c->graph, &lse, q, k, v, first, scale);
+    tensor *o = int8 ? attention_int8(c->graph, q, k, v, first, scale)
+                     : attention(c->graph, &lse, q, k, v, first, scale);
+    if (int8)
+        c->bound += weight_bound(T);
     mark(c, o, variant);
     case_output(c, o);
     case_output(c, lse);
 }
+
+static void build_attention(op_case *c, int index) {
+    build_whole(c, index, 0);
+}
+/* A third of the cases, spread over all. */
+static void build_attention_int8(op_case *c, int index) {
+    build_whole(c, 7 * index % (FIRST_VARIANTS * COUNT(shapes)), 1);
+}
+const op_row test_op_attention_int8 = {FIRST_VARIANTS * COUNT(shapes) / 3, build_attention_int8};
 const op_row test_op_attention = {FIRST_VARIANTS * COUNT(shapes), build_attention};
 
 static void build_attention_grad(op_case *c, int index) {
@@ -98,9 +116,23 @@ static const int64_t caches[][7] = {{1, 32, 1, 1, 1, 1, 1},    {3, 32, 2, 1, 2, 
                                     {9, 256, 8, 1, 8, 4, 64},  {2, 544, 2, 1, 4, 4, 32},
                                     {3, 128, 3, 64, 4, 2, 64}, {1, 64, 1, 1, 40, 1, 8}};
 
+/* Keys or values from -2 to 2, as they are or as integers with their scales. */
+static tensor *cached_state(op_case *c, int int8, int values, int rank, const int64_t *dim) {
+    if (!int8)
+        return case_state(c, values ? LAYOUT_ROWS : LAYOUT_KEYS, -2, 2, rank, dim);
+    const int64_t width = dim[3] + 1;
+    tensor *t = case_state(c, values ? LAYOUT_VALUES_INT8 : LAYOUT_KEYS_INT8, 0, 1,
+                           SHAPE(dim[0], dim[1], dim[2], width));
+    float *x = case_floats(c);
+    for (int64_t i = 0; i < tensor_elements(t); i++)
+        x[i] = i % width == width - 1 ? x[i] * (2.0f / 127.0f)
+                                      : (float)support_integer(&c->random, -127, 127);
+    return t;
+}
+
 /* Lanes from the start of the ring, in its middle, past its end, far past it, and with padding. A
  * row sees fewer keys than the ring holds beside the new rows. */
-static void build_attention_cached(op_case *c, int index) {
+static void build_cached(op_case *c, int index, int int8) {
     const int slopes = case_pick(&index, 2), variant = case_pick(&index, 5);
     const int64_t *s = caches[case_pick(&index, COUNT(caches))];
     static const int64_t sinks_of[] = {1, 5, 32, 33, 70};
@@ -109,11 +141,11 @@ static void build_attention_cached(op_case *c, int index) {
     const int64_t S = s[0], R = s[1], B = s[2], T = s[3], H = s[4], G = s[5], D = s[6];
     static const int64_t base[] = {0, 13, 0, 100000, 5};
     tensor *q = heads(c, B, T, H, D);
-    tensor *keys = case_state(c, LAYOUT_KEYS, -2, 2, SHAPE(S, R, G, D));
-    tensor *values = case_state(c, LAYOUT_ROWS, -2, 2, SHAPE(S, R, G, D));
+    tensor *keys = cached_state(c, int8, 0, SHAPE(S, R, G, D));
+    tensor *values = cached_state(c, int8, 1, SHAPE(S, R, G, D));
     tensor *sink[2] = {NULL, NULL};
     for (int i = 0; i < 2 && sinks; i++) {
-        sink[i] = case_state(c, i ? LAYOUT_ROWS : LAYOUT_KEYS, -2, 2, SHAPE(S, kept, G, D));
+        sink[i] = cached_state(c, int8, i, SHAPE(S, kept, G, D));
     }
     int32_t pos_of[8], count_of[8];
     tensor *slot = case_integers(c, 0, 0, SHAPE(B));
@@ -137,7 +169,7 @@ static void build_attention_cached(op_case *c, int index) {
         const int64_t low = last - (i % 3 == 1 ? R - T : reach);
         case_values(c)[i] = (int32_t)(low > 0 ? low : 0);
     }
-    c->bound = 4 * (sqrt((double)D) + 2);
+    c->bound = 4 * (sqrt((double)D) + 2) + (int8 ? weight_bound(R) : 0);
     c->unit = 1;
     const float scale = 1 / sqrtf((float)D);
     tensor *o = attention_cached(c->graph, q, keys, values, slot, pos, count, first, scale);
@@ -146,4 +178,12 @@ static void build_attention_cached(op_case *c, int index) {
     }
     case_output(c, slopes ? attention_slopes(c->graph, o) : o);
 }
+static void build_attention_cached(op_case *c, int index) {
+    build_cached(c, index, 0);
+}
+static void build_attention_cached_int8(op_case *c, int index) {
+    build_cached(c, 7 * index % (2 * 5 * 2 * COUNT(caches)), 1);
+}
+const op_row test_op_attention_cached_int8 = {2 * 5 * 2 * COUNT(caches) / 3,
+                                              build_attention_cached_int8};
 const op_row test_op_attention_cached = {2 * 5 * 2 * COUNT(caches), build_attention_cached};

@@ -161,7 +161,7 @@ static void build_shift_cached(op_case *c, int index) {
 const op_row test_op_shift_cached = {4 * 3 * 2 * COUNT(shift_shapes), build_shift_cached};
 
 /* slot[B] distinct, pos[B], count[B]; with idle != 0 the last lane has no rows. */
-static void build_store(op_case *c, int index) {
+static void build_any_store(op_case *c, int index, int int8) {
     static const struct {
         int64_t S, R, B, T, G, D; /* G 0: rank 3 */
         variable_layout layout;
@@ -170,12 +170,16 @@ static void build_store(op_case *c, int index) {
                   {1, 32, 1, 1, 1, 8, LAYOUT_KEYS},   {3, 64, 2, 40, 2, 15, LAYOUT_KEYS},
                   {4, 96, 3, 17, 3, 16, LAYOUT_KEYS}, {5, 32, 4, 32, 1, 65, LAYOUT_KEYS},
                   {2, 32, 1, 31, 4, 1, LAYOUT_KEYS},  {16, 128, 16, 64, 4, 64, LAYOUT_KEYS}};
-    const int variant = case_pick(&index, 4), k = case_pick(&index, COUNT(shapes));
-    const int first = case_pick(&index, 2);
+    const int variant = case_pick(&index, 4);
+    const int k =
+        int8 ? 4 + case_pick(&index, COUNT(shapes) - 4) : case_pick(&index, COUNT(shapes));
+    const int first = case_pick(&index, 2), values = int8 && index;
     const int64_t S = shapes[k].S, R = shapes[k].R, B = shapes[k].B, T = shapes[k].T;
     const int64_t G = shapes[k].G, D = shapes[k].D;
-    tensor *state = G ? case_state(c, shapes[k].layout, -1, 1, SHAPE(S, R, G, D))
-                      : case_state(c, shapes[k].layout, -1, 1, SHAPE(S, R, D));
+    tensor *state = int8 ? case_state(c, values ? LAYOUT_VALUES_INT8 : LAYOUT_KEYS_INT8, 0, 0,
+                                      SHAPE(S, R, G, D + 1))
+                    : G  ? case_state(c, shapes[k].layout, -1, 1, SHAPE(S, R, G, D))
+                         : case_state(c, shapes[k].layout, -1, 1, SHAPE(S, R, D));
     tensor *x = G ? case_input(c, -1, 1, SHAPE(B, T, G, D)) : case_input(c, -1, 1, SHAPE(B, T, D));
     tensor *slot = case_integers(c, 0, 0, SHAPE(B));
     for (int64_t b = 0; b < B; b++) {
@@ -187,9 +191,17 @@ static void build_store(op_case *c, int index) {
                   : variant == 2 ? case_integers(c, (int32_t)(R - 1), (int32_t)(R - 1), SHAPE(B))
                                  : case_integers(c, 100000, 100000 + (int32_t)(2 * R), SHAPE(B));
     tensor *count = case_integers(c, variant == 1 ? 0 : (int32_t)T, (int32_t)T, SHAPE(B));
-    c->bound = 0; /* copies */
+    c->bound = 0; /* copies; integers and their scales are rounded by the same rule */
     case_output(c, (first ? store_first : store)(c->graph, state, x, slot, pos, count));
 }
+
+static void build_store(op_case *c, int index) {
+    build_any_store(c, index, 0);
+}
+static void build_store_int8(op_case *c, int index) {
+    build_any_store(c, index, 1);
+}
+const op_row test_op_store_int8 = {4 * 6 * 2 * 2, build_store_int8};
 const op_row test_op_store = {4 * 10 * 2, build_store};
 
 static const int64_t vocabularies[] = {2, 15, 16, 17, 255, 256, 257, 300};

@@ -259,6 +259,13 @@ static void check_refusal(const op_entry *e) {
     op_case c;
     op_case_init(&c, 1);
     e->row->build(&c, 0);
+    const variable *state = tensor_storage(c.output[0])->variable;
+    if (state && variable_is_int8(state)) { /* nothing can hang on it */
+        assert_null(dot(c.graph, c.output[0], c.output[0]));
+        support_contains(c.graph->error.text, "only attention reads it");
+        op_case_finish(&c);
+        return;
+    }
     tensor *weights = case_data(&c, -1, 1, SHAPE(tensor_elements(c.output[0])));
     graph_backward(c.graph, dot(c.graph, c.output[0], weights));
     assert_int_equal(graph_check(c.graph, &error), OCTET_ERROR);

@@ -47,7 +47,8 @@ typedef struct octet_compress_params {
     int streams; /* of a block at most, 1 to 4,096; 0: one for 16 KiB, up to 64. More decode faster
                     and cost ratio, since each begins without context */
     int64_t block;  /* bytes of content in a block, 1,024 to 2^26; 0: 2^20 */
-    int64_t keep;   /* as in octet_session_params; -1: the model's */
+    int64_t keep;   /* as in octet_session_params; -1: an eighth of the context in whole patches, or
+                       the model's if that is less */
     int64_t memory; /* bytes, see octet_compress_memory; where more are needed: OCTET_ERROR, before
                        they are taken. 0: no limit */
     octet_content content;
@@ -57,6 +58,8 @@ typedef struct octet_compress_params {
                      (muon_lr of a configuration, or lr without Muon), at most 1: slower, better
                      where the content is unlike what it was trained on. Blocks are then 2^26 bytes
                      and streams one for 64 KiB, up to 16, if nothing else is said; keep is 0 */
+    octet_profile profile; /* 0: f32. The file says which, and is decoded so. What is said of memory
+                              holds for f32: int8 takes less */
 } octet_compress_params;
 
 typedef struct octet_compress_report {
@@ -120,7 +123,7 @@ void octet_buffer_free(uint8_t *buffer);
  * need no model. fingerprint: 32 hexadecimal digits. */
 typedef struct octet_compressed_info {
     char fingerprint[33];
-    const char *profile;         /* "f32" */
+    const char *profile;         /* as octet_profile_name */
     char codec[9];               /* of samples, "" if there are none */
     int rate_hz, frame;          /* of samples: rate, bytes of a frame; else 0 and 1 */
     int mixed;                   /* not plain */

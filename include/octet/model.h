@@ -6,6 +6,15 @@
 
 #include "octet/runtime.h"
 
+/* How a model is computed where nothing is learned. Each gives the same bits on every processor,
+ * and other bits than the other one. INT8: weights, activations, keys and values are rounded to 8
+ * bits with a scale for each row, and their products are summed exactly; the rest is + - * in a
+ * fixed order. Faster and smaller, and a little less precise. */
+typedef enum octet_profile { OCTET_F32, OCTET_INT8 } octet_profile;
+
+/* "f32", "int8"; NULL past the last. */
+const char *octet_profile_name(int profile);
+
 /* Immutable once made. Any number of sessions may use it, also from several threads; it must
  * outlive them. */
 typedef struct octet_model octet_model;

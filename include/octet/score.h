@@ -21,6 +21,7 @@ typedef struct octet_score_params {
     int strided; /* 1: two passes whose patches are shifted by half of the outermost, rounded down;
                     each byte counts in the one where it stands in the first half (Yu et al. 2023).
                     Twice the work. OCTET_ERROR with a model of one level. Default 0 */
+    octet_profile profile; /* 0: f32 */
 } octet_score_params;
 
 /* *bits = sum over all bytes of -log2 p(byte | the bytes before it), over the whole vocabulary. The

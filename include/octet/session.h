@@ -21,6 +21,7 @@ typedef struct octet_session_params {
     int streams;  /* slots, 1 to 4096; 0 is 1 */
     int64_t keep; /* bytes kept past the context: a multiple of the patch, below the context; -1:
                      the model's own value; without effect where the model is endless */
+    octet_profile profile; /* 0: f32 */
 } octet_session_params;
 
 /* All memory is taken and all graphs are recorded here; feeding bytes records and allocates

@@ -24,6 +24,11 @@ struct octet_model {
 octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m, const char *path,
                             octet_error *error);
 
+/* The model for readers of a profile, which shares all that m owns. OCTET_ERROR: no such profile.
+ */
+octet_status api_model_profile(model *out, const octet_model *m, octet_profile profile,
+                               octet_error *error);
+
 #define API_PATH_BYTES 4096
 
 /* The file that `path` means to octet_model_open: itself, the best or last checkpoint in it, or a

@@ -44,6 +44,8 @@ octet_status adapter_create(adapter **out, const model *m, size_t streams, uint3
     const config c = adapting(&m->config, rate);
     octet_status status = model_create(&a->model, m->backend, &c, error);
     if (!status)
+        a->model->arithmetic = m->arithmetic; /* of reading: training takes no notice */
+    if (!status)
         status = params_copy(&a->model->params, &m->params, error);
     if (!status)
         status = optimizer_create(&a->optimizer, &a->model->params, &a->model->config.train, error);

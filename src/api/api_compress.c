@@ -26,6 +26,7 @@
 typedef struct compressor {
     transfer t;
     coder coder;
+    model model; /* the coder's: of the profile */
     size_t block, stream_least;
     uint32_t streams;
     uint8_t *content, *payload;    /* [block] each */
@@ -125,12 +126,20 @@ static octet_status write_end(compressor *c, octet_error *error) {
     return status;
 }
 
+/* What is kept is read twice. Of text an eighth of the context codes as well as a half. */
+static int64_t usual_keep(const config *c, int64_t patch) {
+    const int64_t eighth = c->context / 8 / patch * patch;
+    return eighth < c->keep ? eighth : c->keep;
+}
+
 /* What nothing was said of. */
 static void take_params(compressor *c, const octet_model *m, const octet_compress_params *p) {
-    c->coder.model = m->model;
+    const int64_t keep =
+        p->keep == -1 ? usual_keep(&m->model->config, m->model->shape[0].unit_bytes) : p->keep;
+    c->coder.model = &c->model;
     c->coder.mixes = !p->plain;
     c->coder.adapts = (uint32_t)(p->adapt * 1e6 + 0.5);
-    c->coder.keep = c->coder.adapts ? 0 : p->keep == -1 ? m->model->config.keep : p->keep;
+    c->coder.keep = c->coder.adapts ? 0 : keep;
     c->streams = p->streams ? (uint32_t)p->streams : c->coder.adapts ? ADAPT_STREAMS : STREAMS;
     c->stream_least = p->streams        ? STREAM_LEAST
                       : c->coder.adapts ? ADAPT_STREAM_BYTES
@@ -167,7 +176,7 @@ static octet_status check_params(compressor *c, const octet_model *m,
                          "a model whose streams have no end, or with a context of %" PRId64
                          " bytes, cannot adapt",
                          context);
-    return OCTET_OK;
+    return api_model_profile(&c->model, m, p->profile, error);
 }
 
 /* --- samples */
@@ -257,7 +266,8 @@ static octet_status write_blocks(compressor *c, octet_error *error) {
 
 static octet_status write_file(compressor *c, octet_model *m, octet_content content,
                                octet_error *error) {
-    container_header h = {.profile = CONTAINER_F32,
+    const int int8 = c->model.arithmetic == ARITHMETIC_INT8;
+    container_header h = {.profile = int8 ? CONTAINER_INT8 : CONTAINER_F32,
                           .keep = (uint64_t)c->coder.keep,
                           .mixed = c->coder.mixes,
                           .adapts = c->coder.adapts};

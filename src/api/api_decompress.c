@@ -304,6 +304,10 @@ static octet_status check_model(const container_header *h, octet_model *m, const
     return OCTET_OK;
 }
 
+static octet_profile profile_of(const container_header *h) {
+    return h->profile == CONTAINER_INT8 ? OCTET_INT8 : OCTET_F32;
+}
+
 static octet_status read_file(walk *w, octet_model *m, container_header *h, octet_error *error) {
     uint8_t header[CONTAINER_HEADER_BYTES];
     octet_status status = walk_take(w, header, sizeof header, error);
@@ -311,6 +315,8 @@ static octet_status read_file(walk *w, octet_model *m, container_header *h, octe
         status = container_get_header(h, header, w->t.io->name, error);
     if (!status && m)
         status = check_model(h, m, w->t.io->name, error);
+    if (!status && m)
+        status = api_model_profile(&w->x.of_profile, m, profile_of(h), error);
     w->x.model = m;
     w->x.keep = (int64_t)h->keep;
     w->x.frame = h->frame;
@@ -372,7 +378,7 @@ octet_status octet_compressed_describe(octet_compressed_info *out, const octet_i
     if (!status)
         status = read_file(&w, NULL, &h, error);
     transfer_fingerprint_text(out->fingerprint, h.fingerprint);
-    out->profile = "f32";
+    out->profile = octet_profile_name((int)profile_of(&h));
     memcpy(out->codec, h.codec, sizeof out->codec);
     out->rate_hz = (int)h.rate_hz;
     out->frame = (int)h.frame;

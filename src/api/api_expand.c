@@ -40,7 +40,7 @@ static octet_status prepare_session(expander *x, const container_block *b, octet
     const int together = x->mixed || x->adapts;
     const uint32_t most = x->at_once && !together ? x->at_once : AT_ONCE;
     const uint32_t wanted = most < b->streams ? most : b->streams;
-    const model *reads = x->model->model;
+    const model *reads = &x->of_profile;
     if (together && b->streams > CONTAINER_TOGETHER_MOST)
         return error_set(error, OCTET_CORRUPT, "%" PRIu32 " streams, %u can be read together",
                          b->streams, CONTAINER_TOGETHER_MOST);

@@ -15,6 +15,7 @@ typedef struct expander_lane expander_lane;
 typedef struct expander {
     const transfer *t;
     octet_model *model;
+    model of_profile;     /* what sessions read: that model, in the file's arithmetic */
     int64_t keep, memory; /* memory 0: no limit */
     uint32_t frame;
     int mixed;

@@ -132,6 +132,20 @@ octet_status api_model_wrap(octet_model **out, octet_runtime *runtime, model *m,
     return OCTET_OK;
 }
 
+static const char *const profile_names[] = {[OCTET_F32] = "f32", [OCTET_INT8] = "int8"};
+
+const char *octet_profile_name(int profile) {
+    return profile == OCTET_F32 || profile == OCTET_INT8 ? profile_names[profile] : NULL;
+}
+
+octet_status api_model_profile(model *out, const octet_model *m, octet_profile profile,
+                               octet_error *error) {
+    if (!octet_profile_name((int)profile))
+        return error_set(error, OCTET_ERROR, "%s: there is no profile %d", m->path, (int)profile);
+    model_with_arithmetic(out, m->model, profile == OCTET_INT8 ? ARITHMETIC_INT8 : ARITHMETIC_F32);
+    return OCTET_OK;
+}
+
 octet_status octet_model_open(octet_model **out, octet_runtime *runtime, const char *path,
                               octet_error *error) {
     char file[API_PATH_BYTES];

@@ -10,6 +10,7 @@
 
 struct octet_session {
     session *core;
+    model model; /* the core's */
 };
 
 octet_status octet_session_create(octet_session **out, octet_model *m,
@@ -18,8 +19,9 @@ octet_status octet_session_create(octet_session **out, octet_model *m,
     octet_session *s = calloc(1, sizeof *s);
     if (!s)
         return error_memory(error, "session", sizeof *s);
-    octet_status status =
-        session_create(&s->core, m->model, p ? p->streams : 1, p ? p->keep : -1, error);
+    octet_status status = api_model_profile(&s->model, m, p ? p->profile : OCTET_F32, error);
+    if (!status)
+        status = session_create(&s->core, &s->model, p ? p->streams : 1, p ? p->keep : -1, error);
     if (status)
         free(s);
     else
@@ -86,7 +88,9 @@ octet_status octet_session_restore(octet_session *s, int stream, const void *dat
 
 octet_status octet_score(octet_model *m, const uint8_t *bytes, size_t n,
                          const octet_score_params *p, double *bits, octet_error *error) {
-    return score_windows(m->model, bytes, n, p, bits, error);
+    model used;
+    octet_status status = api_model_profile(&used, m, p ? p->profile : OCTET_F32, error);
+    return status ? status : score_windows(&used, bytes, n, p, bits, error);
 }
 
 void octet_positions_add(octet_positions *to, int64_t offset, const float *bits, size_t n) {

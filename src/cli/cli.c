@@ -181,6 +181,10 @@ octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **m
                 : open_bundled("text", runtime, model, error);
 }
 
+octet_profile cli_profile(const char *name) {
+    return name && !strcmp(name, octet_profile_name(OCTET_INT8)) ? OCTET_INT8 : OCTET_F32;
+}
+
 octet_status cli_open(cli *c, const char *name, octet_runtime **runtime, octet_model **model,
                       octet_error *error) {
     return cli_open_or(c, name, "text", runtime, model, error);

@@ -51,6 +51,9 @@ octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error 
 octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **model,
                        octet_error *error);
 
+/* The profile of that name; NULL is f32. */
+octet_profile cli_profile(const char *name);
+
 /* Makes a runtime and opens a model on it as cli_model. Both are NULL after a failure. */
 octet_status cli_open(cli *c, const char *name, octet_runtime **runtime, octet_model **model,
                       octet_error *error);

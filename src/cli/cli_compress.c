@@ -109,7 +109,7 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
     if (p->model) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
-        const int most = r->streams < 256 || info->mixed ? r->streams : 256;
+        const int most = r->streams < 256 ? r->streams : 256;
         if (octet_decompress_memory(&memory, p->model, most ? most : 1,
                                     r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
                                     NULL))
@@ -301,6 +301,7 @@ static int parse(packing *run, int *argc, char **argv) {
          .help =
              "the model learns from what was coded, on both sides, at this rate (such\nas 0.002; "
              "slower)"},
+        OPTION_PROFILE(run->profile, "f32"),
         {.name = "codec",
          .kind = OPTION_WORD,
          .value = &run->codec,
@@ -385,6 +386,7 @@ static int read_values(packing *run) {
     run->coding.streams = run->decoding.streams = (int)run->streams;
     run->coding.block = run->block;
     run->coding.keep = -1;
+    run->coding.profile = cli_profile(run->profile);
     run->coding.content =
         run->codec && !strcmp(run->codec, "raw") ? OCTET_CONTENT_BYTES : OCTET_CONTENT_AUTO;
     run->decoding.memory = run->coding.memory;
@@ -407,6 +409,8 @@ static const char *check(const packing *run, int n_files) {
         return "--rm goes with neither --range nor --recover";
     if (run->decompress && (run->block || run->codec || run->samples))
         return "--block, --codec and --samples are for compressing";
+    if (run->decompress && run->profile)
+        return "--profile is for compressing: a file says which it needs";
     if (!run->decompress && (run->range_text || run->recover || run->most_text))
         return "--range, --recover and --max-output are for restoring";
     if (run->samples && run->codec)

@@ -286,12 +286,14 @@ typedef struct generate_options {
     const char *model, *prompt, *prompt_file, *out;
     int64_t n;
     int utf8;
+    const char *profile;
     sampling_options sampling;
 } generate_options;
 
 static octet_status prepare(generate_run *run, octet_model *model, const generate_options *o,
                             octet_error *error) {
-    octet_session_params params = {.streams = run->n_samples, .keep = o->sampling.keep};
+    octet_session_params params = {
+        .streams = run->n_samples, .keep = o->sampling.keep, .profile = cli_profile(o->profile)};
     run->samples = calloc((size_t)run->n_samples, sizeof *run->samples);
     run->feeds = calloc((size_t)run->n_samples, sizeof *run->feeds);
     if (!run->samples || !run->feeds)
@@ -414,6 +416,7 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .argument = "FILE",
          .help = "write there; \"-\" is standard output (default). The file appears when\n"
                  "it is whole, or with -n -1 when interrupted"},
+        OPTION_PROFILE(o->profile, "f32"),
     };
     enum { OWN = sizeof own / sizeof *own };
     option table[OWN + SAMPLING_OPTIONS];

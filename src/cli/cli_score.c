@@ -16,7 +16,7 @@ typedef struct score_run {
     octet_model *model;
     int64_t keep;
     int per_byte, strided, by_position, n_files, n_rows;
-    const char *svg;
+    const char *svg, *profile;
     int n_positions;             /* 2 where the innermost patch is not the outermost */
     octet_positions position[2]; /* outermost first; kept for --by-position and --svg */
     json_t *files, *errors;      /* with --json */
@@ -34,7 +34,8 @@ typedef struct score_file {
 } score_file;
 
 static const option_usage usage = {
-    "[-m MODEL] FILE... [--per-byte] [--keep N] [--strided] [--by-position] [--svg FILE] [--json]",
+    "[-m MODEL] FILE... [--per-byte] [--keep N] [--strided] [--profile int8] [--by-position] "
+    "[--svg FILE] [--json]",
     "Prints what each file costs under the model: the sum of -log2 p over its bytes, and that per\n"
     "byte. The first byte counts too. \"-\" is standard input.",
     "  octet score book.txt\n"
@@ -133,7 +134,10 @@ static void score_one(score_run *run, const char *path) {
     octet_bytes bytes = {0};
     octet_error error = {.text = "no memory"};
     score_file file = {.run = run, .name = strcmp(path, "-") ? path : "standard input"};
-    octet_score_params params = {.keep = run->keep, .context = &file, .strided = run->strided};
+    octet_score_params params = {.keep = run->keep,
+                                 .context = &file,
+                                 .strided = run->strided,
+                                 .profile = cli_profile(run->profile)};
     double bits = 0;
     signals_immediate(); /* reading a pipe or a terminal may take for ever */
     octet_losses lost;
@@ -310,6 +314,7 @@ int cli_score(cli *c, int argc, char **argv) {
          .value = &run.svg,
          .argument = "FILE",
          .help = "write a picture of the bits per byte by position"},
+        OPTION_PROFILE(run.profile, "f32"),
     };
     octet_error error = {0};
     int code = options_parse(c, &usage, table, sizeof table / sizeof *table, &argc, argv);

@@ -58,4 +58,12 @@ typedef struct option_usage {
 int options_parse(cli *c, const option_usage *usage, option *own, int n_own, int *argc,
                   char **argv);
 
+/* The row of --profile: `word` (const char *) becomes "f32", "int8" or stays NULL. */
+#define OPTION_PROFILE(word, default_text)                                                         \
+    {                                                                                              \
+        .name = "profile", .kind = OPTION_WORD, .value = &(word), .words = "f32|int8",             \
+        .argument = "NAME",                                                                        \
+        .help = "arithmetic, f32 or int8, see README (default: " default_text ")"                  \
+    }
+
 #endif

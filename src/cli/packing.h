@@ -15,7 +15,7 @@ typedef struct packing {
     cli *cli;
     octet_compress_params coding;
     octet_decompress_params decoding;
-    const char *model_name, *out_name, *codec, *range_text, *memory_text, *most_text;
+    const char *model_name, *out_name, *codec, *range_text, *memory_text, *most_text, *profile;
     int64_t streams, block;
     int decompress, test, list, to_stdout, force, keep_source, remove_source, recover, samples;
     int64_t threads;

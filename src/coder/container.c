@@ -96,10 +96,10 @@ octet_status container_get_header(container_header *h, const uint8_t in[CONTAINE
     at += sizeof h->fingerprint;
     h->keep = get(&at, 4);
     h->adapts = (uint32_t)get(&at, 4);
-    if (h->profile != CONTAINER_F32)
+    if (h->profile < CONTAINER_F32 || h->profile > CONTAINER_INT8)
         return error_set(error, OCTET_CORRUPT,
-                         "%s: arithmetic profile %" PRIu32 " is not known, %d is", name, h->profile,
-                         CONTAINER_F32);
+                         "%s: arithmetic profile %" PRIu32 " is not known, %d and %d are", name,
+                         h->profile, CONTAINER_F32, CONTAINER_INT8);
     const uint64_t frame = get(&at, 4);
     h->frame = frame ? (uint32_t)frame : 1;
     h->rate_hz = (uint32_t)get(&at, 4);

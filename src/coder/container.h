@@ -24,7 +24,7 @@
 #define CONTAINER_FRAME_MOST 64u        /* bytes */
 #define CONTAINER_INDEX_MOST (1u << 26) /* bytes of an index */
 
-typedef enum container_profile { CONTAINER_F32 = 1 } container_profile;
+typedef enum container_profile { CONTAINER_F32 = 1, CONTAINER_INT8 = 2 } container_profile;
 
 typedef struct container_header {
     uint8_t fingerprint[16]; /* of the model */

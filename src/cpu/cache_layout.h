@@ -8,11 +8,18 @@
 
 #include <stdint.h>
 
+#include "graph/tensor.h"
+
 /* Copies n elements of the logical row-major [S,R,G,D], from element `first`, into or out of the
  * packed form. dim = {S, R, G, D}. */
 void cache_keys_write(float *packed, const int64_t dim[4], int64_t first, int64_t n,
                       const float *rows);
 void cache_keys_read(const float *packed, const int64_t dim[4], int64_t first, int64_t n,
                      float *rows);
+
+/* The same of states of integers, logically [S,R,G,D+1]: [S][G][R/16] tiles of int8_kernels.h.
+ * Integers are cut to -127 ... 127. */
+void cache_int8_write(void *packed, const variable *v, int64_t first, int64_t n, const float *rows);
+void cache_int8_read(const void *packed, const variable *v, int64_t first, int64_t n, float *rows);
 
 #endif

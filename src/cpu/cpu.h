@@ -9,6 +9,7 @@
 
 #include "base/pool.h"
 #include "cpu/attention_kernels.h"
+#include "cpu/int8_kernels.h"
 #include "cpu/matmul_kernels.h"
 #include "cpu/row_kernels.h"
 #include "graph/backend.h"
@@ -20,6 +21,7 @@ typedef struct cpu_kernels {
     const char *name; /* "scalar", "avx2", "avx512" */
     matmul_kernels matmul;
     attention_kernels attention;
+    int8_kernels int8;
     row_kernels rows;
 } cpu_kernels;
 
@@ -37,9 +39,10 @@ typedef struct cpu_call {
     void *out[NODE_MAX_OUTPUTS]; /* of an in-place op: the variable's memory */
     void *workspace;     /* of the size the row asked for, 64-byte aligned; no content is kept */
     const float *packed; /* matmul: the packed form of b when it is a parameter, else NULL */
-    const struct matmul_blas *blas; /* set when matrix products go to OpenBLAS */
-    int n_lanes;                    /* threads of the pool: lane < n_lanes */
-    double *cost;                   /* where cpu_tasks adds up the cost of a phase, or NULL */
+    const void *packed_int8[NODE_MAX_OUTPUTS]; /* linear_int8: likewise of each w */
+    const struct matmul_blas *blas;            /* set when matrix products go to OpenBLAS */
+    int n_lanes;                               /* threads of the pool: lane < n_lanes */
+    double *cost; /* where cpu_tasks adds up the cost of a phase, or NULL */
 } cpu_call;
 
 /* The row of an op. Phases run one after the other, the tasks of a phase in any order and in
@@ -76,6 +79,8 @@ typedef struct cpu_memory {
     void *data;
     float *packed; /* of its transpose; NULL until a graph is compiled that needs it */
     uint64_t packed_version;
+    void *packed_int8; /* likewise, as integers */
+    uint64_t packed_int8_version;
 } cpu_memory;
 
 #endif

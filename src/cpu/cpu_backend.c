@@ -89,10 +89,12 @@ void cpu_range(int64_t units, int64_t grain, int task, int n_tasks, int64_t *beg
 /* Whether b of a matrix product is the transpose of a parameter as it stands, not one that is seen
  * in another shape or that an earlier node of the program has changed. What is not transposed is
  * cheap to pack where it is multiplied. */
-static int is_packable(const cpu_program *p, const node *n) {
-    if (n->op != OP_MATMUL || n->params.matmul.transpose_a || !n->params.matmul.transpose_b)
+static int is_packable(const cpu_program *p, const node *n, int input) {
+    const int is_linear =
+        n->op == OP_MATMUL && !n->params.matmul.transpose_a && n->params.matmul.transpose_b;
+    if (!is_linear && n->op != OP_LINEAR_INT8)
         return 0;
-    const tensor *b = n->input[1], *owner = tensor_storage(b);
+    const tensor *b = n->input[input], *owner = tensor_storage(b);
     if (owner->kind != TENSOR_VARIABLE || owner->variable->kind != VARIABLE_PARAMETER ||
         tensor_columns(b) != tensor_columns(owner))
         return 0;
@@ -102,18 +104,18 @@ static int is_packable(const cpu_program *p, const node *n) {
     return 1;
 }
 
-/* The packed form of b for a matrix product, made on first use; NULL when it has none, and with
- * *status set when memory is out. */
-static const float *packed_form_of(cpu_program *p, const node *n, octet_status *status,
-                                   octet_error *error) {
-    if (!is_packable(p, n))
+/* The packed form of an input of a matrix product, made on first use; NULL when it has none, and
+ * with *status set when memory is out. */
+static const void *packed_form_of(cpu_program *p, const node *n, int input, octet_status *status,
+                                  octet_error *error) {
+    if (!is_packable(p, n, input))
         return NULL;
-    packed_form form = {tensor_storage(n->input[1])->variable};
-    const float *packed = packed_form_memory(&form, error);
+    packed_form form = {tensor_storage(n->input[input])->variable, n->op == OP_LINEAR_INT8};
+    const void *packed = packed_form_memory(&form, error);
     if (!packed)
         *status = OCTET_NO_MEMORY;
     for (int i = 0; i < p->n_forms; i++)
-        if (p->forms[i].source == form.source)
+        if (p->forms[i].source == form.source && p->forms[i].int8 == form.int8)
             return packed;
     p->forms[p->n_forms++] = form;
     return packed;
@@ -200,6 +202,19 @@ static octet_status check_variables(const node *n, octet_error *error) {
     return OCTET_OK;
 }
 
+/* Packed forms of all weights; the workspace has room for those of what is no parameter. */
+static octet_status resolve_int8(cpu_program *p, cpu_call *c, octet_error *error) {
+    octet_status status = OCTET_OK;
+    for (int k = 1; k < c->node->n_inputs && !status; k++) {
+        const variable *v = tensor_storage(c->node->input[k])->variable;
+        c->packed_int8[k - 1] = packed_form_of(p, c->node, k, &status, error);
+        if (!status && !c->packed_int8[k - 1] && v && v->kind == VARIABLE_PARAMETER)
+            status = error_set(error, OCTET_ERROR, "linear_int8: %s is changed by the same graph",
+                               v->name);
+    }
+    return status;
+}
+
 /* Resolves one node: pointers, packed form, workspace, tasks of each phase. */
 static octet_status resolve_node(cpu_program *p, const cpu_backend *cpu, int i, size_t *workspace,
                                  octet_error *error) {
@@ -217,8 +232,10 @@ static octet_status resolve_node(cpu_program *p, const cpu_backend *cpu, int i, 
         c->in[k] = tensor_memory(p, n->input[k]);
     for (int k = 0; k < n->n_outputs; k++)
         c->out[k] = tensor_memory(p, n->output[k]);
-    if (!cpu->blas)
-        c->packed = packed_form_of(p, n, &status, error);
+    if (n->op == OP_LINEAR_INT8)
+        status = resolve_int8(p, c, error);
+    else if (!cpu->blas)
+        c->packed = packed_form_of(p, n, 1, &status, error);
     c->workspace = p->block + p->workspace_at + *workspace;
     *workspace += node_workspace(cpu, row, n);
     note_updated(p, n);
@@ -257,7 +274,7 @@ static octet_status allocate_program(cpu_program *p, const cpu_backend *cpu, con
     p->rows = calloc(nodes, sizeof *p->rows);
     p->tasks = calloc(nodes, sizeof *p->tasks);
     p->phases = calloc(nodes * MAX_PHASES, sizeof *p->phases);
-    p->forms = calloc(nodes, sizeof *p->forms);
+    p->forms = calloc(nodes * NODE_MAX_OUTPUTS, sizeof *p->forms);
     p->updated = calloc(nodes * NODE_MAX_OUTPUTS, sizeof *p->updated);
     if (!p->input_offset || !p->calls || !p->rows || !p->tasks || !p->phases || !p->forms ||
         !p->updated)

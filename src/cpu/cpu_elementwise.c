@@ -104,7 +104,9 @@ static void unary_run(const cpu_call *c, int phase, int task, int n_tasks, int l
     (void)lane;
     int64_t i, n;
     stream_range(c, task, n_tasks, &i, &n);
-    c->kernels->rows.unary[c->node->params.unary.kind](
+    const row_kernels *rows = &c->kernels->rows;
+    const int kind = c->node->params.unary.kind;
+    (c->node->params.unary.newton ? rows->unary_newton : rows->unary)[kind](
         (float *)c->out[0] + i, (const float *)c->in[0] + i, c->node->params.unary.c, n);
 }
 

@@ -15,16 +15,20 @@ static void fill_tables(void) {
         matmul_kernels_c(&t->matmul);
         attention_kernels_c(&t->attention);
         row_kernels_c(&t->rows);
+        int8_kernels_c(&t->int8);
 #if defined(__x86_64__)
         if (isa >= CPU_AVX2) {
             matmul_kernels_avx2(&t->matmul);
             attention_kernels_avx2(&t->attention);
             row_kernels_avx2(&t->rows);
+            int8_kernels_avx2(&t->int8);
         }
         if (isa >= CPU_AVX512) {
             matmul_kernels_avx512(&t->matmul);
             attention_kernels_avx512(&t->attention);
             row_kernels_avx512(&t->rows);
+            if (__builtin_cpu_supports("avx512vnni"))
+                int8_kernels_avx512(&t->int8);
         }
 #endif
     }

@@ -11,6 +11,7 @@ void cpu_memory_release(variable *v) {
     cpu_memory *m = v->memory;
     free(m->data);
     free(m->packed);
+    free(m->packed_int8);
     free(m);
     v->memory = NULL;
 }
@@ -19,7 +20,11 @@ octet_status cpu_memory_allocate(variable *v, octet_error *error) {
     if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
         return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
                          dtype_name(v->type));
-    size_t bytes = (size_t)variable_elements(v) * sizeof(float);
+    if (variable_is_int8(v) && (v->rank != 4 || v->dim[1] % 32 || v->dim[3] < 2))
+        return error_set(error, OCTET_ERROR,
+                         "%s: a state of integers is [S,R,G,D+1], R a multiple of 32", v->name);
+    size_t bytes =
+        variable_is_int8(v) ? variable_bytes(v) : (size_t)variable_elements(v) * sizeof(float);
     cpu_memory *m = calloc(1, sizeof *m);
     v->memory = m;
     if (m && (m->data = memory_aligned(bytes)))
@@ -39,6 +44,8 @@ void cpu_memory_write(variable *v, int64_t first, int64_t n, const void *data) {
             memcpy(&half, bytes + 2 * i, sizeof half);
             values[first + i] = bf16_widen(half);
         }
+    } else if (variable_is_int8(v)) {
+        cache_int8_write(m->data, v, first, n, data);
     } else if (v->layout == LAYOUT_KEYS) {
         cache_keys_write(values, v->dim, first, n, data);
     } else if (n > 0) {
@@ -55,6 +62,8 @@ void cpu_memory_read(const variable *v, int64_t first, int64_t n, void *data) {
             uint16_t half = bf16_narrow(values[first + i]);
             memcpy(bytes + 2 * i, &half, sizeof half);
         }
+    } else if (variable_is_int8(v)) {
+        cache_int8_read(m->data, v, first, n, data);
     } else if (v->layout == LAYOUT_KEYS) {
         cache_keys_read(values, v->dim, first, n, data);
     } else if (n > 0) {
@@ -64,18 +73,21 @@ void cpu_memory_read(const variable *v, int64_t first, int64_t n, void *data) {
 
 typedef struct pack_job {
     const matmul_kernels *kernels;
-    const variable *source;
-    int64_t k, n;
+    const packed_form *form;
+    int64_t k, n, panels;
     int n_tasks;
 } pack_job;
 
 static void pack_task(void *context, int index, int lane) {
     (void)lane;
     const pack_job *job = context;
-    const cpu_memory *m = job->source->memory;
+    const cpu_memory *m = job->form->source->memory;
     int64_t begin, end;
-    cpu_range((job->n + 31) / 32, 1, index, job->n_tasks, &begin, &end);
-    matmul_pack(job->kernels, m->packed, m->data, job->k, job->n, 1, begin, end);
+    cpu_range(job->panels, 1, index, job->n_tasks, &begin, &end);
+    if (job->form->int8)
+        int8_weights_pack(m->packed_int8, m->data, job->n, job->k, begin, end);
+    else
+        matmul_pack(job->kernels, m->packed, m->data, job->k, job->n, 1, begin, end);
 }
 
 static void form_sizes(const packed_form *form, int64_t *k, int64_t *n) {
@@ -84,28 +96,37 @@ static void form_sizes(const packed_form *form, int64_t *k, int64_t *n) {
     *n = variable_elements(v) / *k;
 }
 
-const float *packed_form_memory(const packed_form *form, octet_error *error) {
+const void *packed_form_memory(const packed_form *form, octet_error *error) {
     cpu_memory *m = form->source->memory;
     int64_t k, n;
     form_sizes(form, &k, &n);
-    size_t bytes = matmul_packed_floats(k, n) * sizeof(float);
-    if (!m->packed)
-        m->packed = memory_aligned(bytes);
-    if (!m->packed)
+    size_t bytes =
+        form->int8 ? int8_weights_bytes(n, k) : matmul_packed_floats(k, n) * sizeof(float);
+    void *memory = form->int8 ? m->packed_int8 : m->packed;
+    if (memory)
+        return memory;
+    memory = memory_aligned(bytes);
+    if (!memory)
         error_memory(error, form->source->name, (double)bytes);
-    return m->packed;
+    if (form->int8)
+        m->packed_int8 = memory;
+    else
+        m->packed = memory;
+    return memory;
 }
 
 void packed_form_refresh(const packed_form *form, const matmul_kernels *kernels, pool *threads) {
     cpu_memory *m = form->source->memory;
-    if (m->packed_version == form->source->version + 1)
+    uint64_t *version = form->int8 ? &m->packed_int8_version : &m->packed_version;
+    if (*version == form->source->version + 1)
         return;
-    pack_job job = {kernels, form->source, 0, 0, 1};
+    pack_job job = {kernels, form, 0, 0, 0, 1};
     form_sizes(form, &job.k, &job.n);
-    int64_t panels = (job.n + 31) / 32;
+    const int64_t width = form->int8 ? INT8_PANEL : MATMUL_PANEL;
+    job.panels = (job.n + width - 1) / width;
     int wanted = 2 * pool_threads(threads);
     if (job.k * job.n > 65536)
-        job.n_tasks = panels < wanted ? (int)panels : wanted;
+        job.n_tasks = job.panels < wanted ? (int)job.panels : wanted;
     pool_run(threads, pack_task, &job, job.n_tasks);
-    m->packed_version = form->source->version + 1;
+    *version = form->source->version + 1;
 }

@@ -14,10 +14,11 @@ void cpu_memory_read(const variable *v, int64_t first, int64_t n, void *data);
 /* A packed form that must follow its parameter. */
 typedef struct packed_form {
     const variable *source; /* b of products with transpose_b */
+    int int8;               /* w of linear_int8 */
 } packed_form;
 
 /* The form's memory, taken when it is asked for the first time; NULL when memory is out. */
-const float *packed_form_memory(const packed_form *form, octet_error *error);
+const void *packed_form_memory(const packed_form *form, octet_error *error);
 
 /* Packs anew if the parameter has been written since. */
 void packed_form_refresh(const packed_form *form, const matmul_kernels *kernels, pool *threads);

@@ -15,6 +15,7 @@ static row_norm params_of(const cpu_call *c, const void *bias) {
         .columns = tensor_columns(c->node->input[0]),
         .kind = c->node->params.norm.kind,
         .epsilon = c->node->params.norm.epsilon,
+        .newton = c->node->params.norm.newton,
     };
 }
 

@@ -21,6 +21,7 @@ typedef struct row_norm {
     int64_t columns;          /* C */
     int32_t kind;             /* norm_kind */
     float epsilon;
+    int newton; /* by reciprocals that take no division and no root */
 } row_norm;
 
 /* Where norm_grad adds: dgain and dbias may be NULL. */
@@ -46,8 +47,9 @@ typedef struct row_kernels {
     void (*scale_heads)(float *y, const float *x, const float *s, int64_t rows, int64_t heads,
                         int64_t size);
 
-    /* y[n] = f(x[n]); dx[n] = f'(x[n]) dy[n]. */
+    /* y[n] = f(x[n]), also without division; dx[n] = f'(x[n]) dy[n]. */
     void (*unary[UNARY_KINDS])(float *y, const float *x, float c, int64_t n);
+    void (*unary_newton[UNARY_KINDS])(float *y, const float *x, float c, int64_t n);
     void (*unary_grad[UNARY_KINDS])(float *dx, const float *x, const float *dy, float c, int64_t n);
 
     /* y[C] = sum over rows of x[R,C], rows `stride` floats apart: one chain per column, rows

@@ -117,6 +117,7 @@ static octet_status record(scorer *s, octet_error *error) {
     octet_status status = graph_create(&s->graph, error);
     if (status)
         return status;
+    s->graph->arithmetic = m->arithmetic;
     for (int i = 0; i < m->config.n_levels; i++)
         model_rows_inputs(s->graph, m, i, s->batch, s->length / m->shape[i].unit_bytes, 0,
                           &s->rows[i]);

@@ -72,8 +72,10 @@ static int types_fit(graph *g, op kind, int n_inputs, tensor *const *inputs) {
         if (!inputs[i])
             continue;
         const tensor *owner = tensor_storage(inputs[i]);
-        int keys = owner->variable && owner->variable->layout == LAYOUT_KEYS;
-        int reads_keys = (kind == OP_STORE && i == 0) || (kind == OP_ATTENTION_CACHED && i == 1);
+        int keys = owner->variable && owner->variable->layout != LAYOUT_ROWS;
+        int reads_keys = ((kind == OP_STORE || kind == OP_STORE_INT8) && i == 0) ||
+                         (kind == OP_ATTENTION_CACHED && i == 1) ||
+                         (kind == OP_ATTENTION_CACHED_INT8 && (i == 1 || i == 2));
         if (keys && !reads_keys) {
             error_set(&g->error, OCTET_ERROR, "%s: %s is kept as keys, only attention reads it",
                       op_name(kind), owner->name);

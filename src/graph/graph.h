@@ -12,7 +12,14 @@
 #include "base/error.h"
 #include "graph/op.h"
 
+/* What linear, attention, norm and unary record from now on. INT8: linear and attention round
+ * their inputs to integers and sum those exactly (linear_int8, attention_int8); norms and
+ * activations take no quotients and roots. All that such a graph computes is made of exact sums of
+ * integers and of + - * that are rounded one by one. It has no gradients. */
+typedef enum graph_arithmetic { ARITHMETIC_F32, ARITHMETIC_INT8 } graph_arithmetic;
+
 typedef struct graph {
+    graph_arithmetic arithmetic; /* F32 at first */
     arena memory;
     node **nodes;
     int n_nodes, nodes_capacity;
@@ -205,6 +212,37 @@ tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, ten
 
 /* Store, of the rows pos[b]+t < R only: the state keeps the first rows and is no ring. */
 tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
+
+/* --- integers. A row x[n] of floats becomes integers q[n] and a scale s, x about s q: a = max
+ * |x_i|; q_i = round(x_i i) with i = 127 (1/a), to even, s = a (1/127), 1/127 rounded to f32; 1/a
+ * is exact_reciprocal. q = 0 and s = 0 where a < 2^-100, s NaN where a >= 2^100 or an x_i is NaN.
+ */
+
+/* Most terms of a sum of products of such integers. */
+#define INT8_MOST_TERMS 131072
+
+/* y[..,O] of x[..,I] and w[O,I], I <= INT8_MOST_TERMS: rows of both as integers, y_mn = (their
+ * exact product, as f32) * (s_m s_n). Calls with the same x that follow one another become one
+ * node of up to three outputs. */
+tensor *linear_int8(graph *g, tensor *x, tensor *w);
+
+/* Attention as `attention`, without lse, and its marks. Rows of q, k and v of each head are
+ * integers. s_j = (exact product, as f32) * ((s_q scale) s_kj), minus the linear bias; m = max_j
+ * s_j over all that is seen; p_j = exp(s_j - m), 0 where not seen; l = sum of p_j in lanes j mod
+ * 16, j ascending, sinks first, and the tree. w_j = p_j s_vj; W_j = round(w_j i) with b = max_j w_j
+ * and i = 16383 (1/b); o_d = (high 128 + low) * ((b (1/16383)) (1/l)), high and low the exact sums
+ * of floor(W_j / 128) v_jd and (W_j mod 128) v_jd as f32. 0 where b < 2^-100. A row sees at most
+ * INT8_MOST_TERMS keys. */
+tensor *attention_int8(graph *g, tensor *q, tensor *k, tensor *v, tensor *first, float scale);
+
+/* The same over states of layout KEYS_INT8 and VALUES_INT8; inputs as of attention_cached, which
+ * records this where keys are of that layout. */
+tensor *attention_cached_int8(graph *g, tensor *q, tensor *keys, tensor *values, tensor *slot,
+                              tensor *pos, tensor *count, tensor *first, float scale);
+
+/* Store of x[B,T,G,D] into such a state [S,R,G,D+1]: rows become integers and a scale. `store` and
+ * store_first record this where the state is of such a layout. */
+tensor *store_int8(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count);
 
 /* nll[..] = -log softmax(logits[..,V])[target[..]] in nats; 0 where target < 0. log sum exp with
  * the maximum subtracted, sum by 16 lanes (element i in lane i mod 16) and the tree. */

@@ -34,6 +34,10 @@
     NONE(ATTENTION_GRAD, attention_grad, "fused backward kernel of attention")                     \
     NONE(ATTENTION_CACHED, attention_cached, "reads a state that no gradient flows through")       \
     NONE(STORE, store, "writes a state that no gradient flows through")                            \
+    NONE(LINEAR_INT8, linear_int8, "rounds to integers")                                           \
+    NONE(ATTENTION_INT8, attention_int8, "rounds to integers")                                     \
+    NONE(ATTENTION_CACHED_INT8, attention_cached_int8, "rounds to integers")                       \
+    NONE(STORE_INT8, store_int8, "rounds to integers")                                             \
     ROW(CROSS_ENTROPY, cross_entropy)                                                              \
     NONE(CROSS_ENTROPY_GRAD, cross_entropy_grad, "fused backward kernel of cross_entropy")         \
     ROW(DOT, dot)                                                                                  \
@@ -93,10 +97,12 @@ typedef union op_params {
     struct {
         int32_t kind; /* unary_kind */
         float c;
+        int32_t newton; /* reciprocals without division: see graph_arithmetic */
     } unary;
     struct {
         int32_t kind; /* norm_kind */
         float epsilon;
+        int32_t newton; /* no division and no root: see graph_arithmetic */
     } norm;
     struct {
         int32_t from_start; /* sum the rows that came from the second source */

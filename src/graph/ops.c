@@ -36,6 +36,9 @@ unsigned op_integer_inputs(op kind) {
         [OP_ATTENTION_GRAD] = 1u << 3,
         [OP_ATTENTION_CACHED] = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6,
         [OP_STORE] = 1u << 2 | 1u << 3 | 1u << 4,
+        [OP_ATTENTION_INT8] = 1u << 3,
+        [OP_ATTENTION_CACHED_INT8] = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6,
+        [OP_STORE_INT8] = 1u << 2 | 1u << 3 | 1u << 4,
         [OP_CROSS_ENTROPY] = 1u << 1,
         [OP_CROSS_ENTROPY_GRAD] = 1u << 1,
     };
@@ -104,7 +107,25 @@ tensor *matmul(graph *g, tensor *a, tensor *b, int transpose_a, int transpose_b)
 }
 
 tensor *linear(graph *g, tensor *x, tensor *w) {
-    return matmul(g, x, w, 0, 1);
+    return g->arithmetic == ARITHMETIC_INT8 ? linear_int8(g, x, w) : matmul(g, x, w, 0, 1);
+}
+
+tensor *linear_int8(graph *g, tensor *x, tensor *w) {
+    if (!ready(g, x, w))
+        return NULL;
+    if (tensor_columns(x) != tensor_columns(w) || tensor_columns(x) > INT8_MOST_TERMS)
+        return refuse(g, OP_LINEAR_INT8, x, w, "equal last dimensions up to 131072 are needed");
+    int64_t dim[TENSOR_MAX_RANK];
+    memcpy(dim, x->dim, sizeof dim);
+    dim[x->rank - 1] = tensor_rows(w);
+    node *last = g->n_nodes ? g->nodes[g->n_nodes - 1] : NULL;
+    if (last && last->op == OP_LINEAR_INT8 && last->input[0] == x &&
+        last->n_outputs < NODE_MAX_OUTPUTS && w->type == DTYPE_F32 && w->producer != last) {
+        last->input[last->n_inputs++] = w; /* x is rounded once */
+        return record_result(g, last, DTYPE_F32, x->rank, dim);
+    }
+    tensor *inputs[] = {x, w};
+    return record_result(g, record_node(g, OP_LINEAR_INT8, 2, inputs), DTYPE_F32, x->rank, dim);
 }
 
 static tensor *binary(graph *g, op kind, tensor *a, tensor *b) {
@@ -143,7 +164,8 @@ tensor *sum_rows(graph *g, tensor *x) {
 tensor *unary(graph *g, tensor *x, unary_kind kind, float c) {
     if (!ready(g, x, x))
         return NULL;
-    return record_like(g, OP_UNARY, 1, &x, x, (op_params){.unary = {(int32_t)kind, c}});
+    const int32_t newton = g->arithmetic == ARITHMETIC_INT8;
+    return record_like(g, OP_UNARY, 1, &x, x, (op_params){.unary = {(int32_t)kind, c, newton}});
 }
 
 tensor *unary_grad(graph *g, tensor *x, tensor *dy, unary_kind kind, float c) {
@@ -152,7 +174,7 @@ tensor *unary_grad(graph *g, tensor *x, tensor *dy, unary_kind kind, float c) {
     if (!tensor_same_shape(x, dy))
         return refuse(g, OP_UNARY_GRAD, x, dy, "shapes differ");
     tensor *inputs[] = {x, dy};
-    op_params params = {.unary = {(int32_t)kind, c}};
+    op_params params = {.unary = {(int32_t)kind, c, 0}};
     return record_like(g, OP_UNARY_GRAD, 2, inputs, x, params);
 }
 
@@ -165,7 +187,9 @@ tensor *norm(graph *g, tensor *x, tensor *gain, tensor *bias, norm_kind kind, fl
     if (bias && !is_vector(bias, columns))
         return refuse(g, OP_NORM, x, bias, "bias has another length");
     tensor *inputs[] = {x, gain, bias};
-    return record_like(g, OP_NORM, 3, inputs, x, (op_params){.norm = {(int32_t)kind, epsilon}});
+    const int32_t newton = g->arithmetic == ARITHMETIC_INT8;
+    op_params params = {.norm = {(int32_t)kind, epsilon, newton}};
+    return record_like(g, OP_NORM, 3, inputs, x, params);
 }
 
 void norm_grad(graph *g, tensor **dx, tensor **dgain, tensor **dbias, tensor *x, tensor *gain,
@@ -294,27 +318,48 @@ static int is_rows(const tensor *t, const tensor *q) {
     return t->type == DTYPE_I32 && t->rank == 2 && t->dim[0] == q->dim[0] && t->dim[1] == q->dim[1];
 }
 
-tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tensor *first,
-                  float scale) {
+static tensor *record_attention(graph *g, op kind, tensor *q, tensor *k, tensor *v, tensor *first,
+                                float scale) {
     if (!ready(g, q, k) || !ready(g, v, first))
         return NULL;
     if (!attention_shapes(q, k, v) || k->dim[0] != q->dim[0] || k->dim[1] != q->dim[1])
-        return refuse(g, OP_ATTENTION, q, k, "q[B,T,H,D] and k, v[B,T,G,D] are needed");
+        return refuse(g, kind, q, k, "q[B,T,H,D] and k, v[B,T,G,D] are needed");
     if (!is_rows(first, q))
-        return refuse(g, OP_ATTENTION, q, first, "first[B,T] i32 is needed");
+        return refuse(g, kind, q, first, "first[B,T] i32 is needed");
     tensor *inputs[] = {q, k, v, first};
-    op_params params = {.attention = {.scale = scale}};
-    tensor *o = record_like(g, OP_ATTENTION, 4, inputs, q, params);
+    return record_like(g, kind, 4, inputs, q, (op_params){.attention = {.scale = scale}});
+}
+
+tensor *attention(graph *g, tensor **lse, tensor *q, tensor *k, tensor *v, tensor *first,
+                  float scale) {
+    if (g->arithmetic == ARITHMETIC_INT8)
+        return attention_int8(g, q, k, v, first, scale);
+    tensor *o = record_attention(g, OP_ATTENTION, q, k, v, first, scale);
     if (o && lse)
         *lse = record_result(g, o->producer, DTYPE_F32, 3, q->dim);
     return o;
 }
 
+/* Sums of integers hold so many keys, and each counts once where sinks are seen apart. */
+static int sums_hold(graph *g, op kind, const tensor *q, int64_t keys) {
+    if (keys <= INT8_MOST_TERMS)
+        return 1;
+    refuse(g, kind, q, NULL, "more than 131072 keys");
+    return 0;
+}
+
+tensor *attention_int8(graph *g, tensor *q, tensor *k, tensor *v, tensor *first, float scale) {
+    if (!ready(g, q, k) || !sums_hold(g, OP_ATTENTION_INT8, q, k->dim[1]))
+        return NULL;
+    return record_attention(g, OP_ATTENTION_INT8, q, k, v, first, scale);
+}
+
 /* False when recording has failed already. */
 static int is_attention(graph *g, const tensor *o, const char *what) {
-    if (!o ||
-        (o->producer && (o->producer->op == OP_ATTENTION || o->producer->op == OP_ATTENTION_GRAD ||
-                         o->producer->op == OP_ATTENTION_CACHED)))
+    if (!o || (o->producer &&
+               (o->producer->op == OP_ATTENTION || o->producer->op == OP_ATTENTION_GRAD ||
+                o->producer->op == OP_ATTENTION_CACHED || o->producer->op == OP_ATTENTION_INT8 ||
+                o->producer->op == OP_ATTENTION_CACHED_INT8)))
         return o != NULL;
     error_set(&g->error, OCTET_ERROR, "%s: \"%s\" is no result of attention", what,
               o->producer ? op_name(o->producer->op) : "input");
@@ -346,6 +391,11 @@ static int is_state(const tensor *t, variable_layout layout) {
     return owner->kind == TENSOR_VARIABLE && owner->variable->layout == layout;
 }
 
+static int is_int8(const tensor *t) {
+    const tensor *owner = tensor_storage(t);
+    return owner->kind == TENSOR_VARIABLE && variable_is_int8(owner->variable);
+}
+
 static int is_lane(const tensor *t, int64_t lanes) {
     return t && t->type == DTYPE_I32 && is_vector(t, lanes);
 }
@@ -354,6 +404,8 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
                          tensor *pos, tensor *count, tensor *first, float scale) {
     if (!ready(g, q, keys) || !ready(g, values, first))
         return NULL;
+    if (is_int8(keys))
+        return attention_cached_int8(g, q, keys, values, slot, pos, count, first, scale);
     if (!attention_shapes(q, keys, values) || keys->dim[1] % 32)
         return refuse(g, OP_ATTENTION_CACHED, q, keys,
                       "q[B,T,H,D] and keys, values[S,R,G,D], R a multiple of 32, are needed");
@@ -368,13 +420,36 @@ tensor *attention_cached(graph *g, tensor *q, tensor *keys, tensor *values, tens
     return record_like(g, OP_ATTENTION_CACHED, 7, inputs, q, params);
 }
 
+tensor *attention_cached_int8(graph *g, tensor *q, tensor *keys, tensor *values, tensor *slot,
+                              tensor *pos, tensor *count, tensor *first, float scale) {
+    const op kind = OP_ATTENTION_CACHED_INT8;
+    if (!ready(g, q, keys) || !ready(g, values, first))
+        return NULL;
+    if (q->rank != 4 || keys->rank != 4 || !tensor_same_shape(keys, values) || keys->dim[2] <= 0 ||
+        q->dim[2] % keys->dim[2] || keys->dim[3] != q->dim[3] + 1 || keys->dim[1] % 32)
+        return refuse(g, kind, q, keys,
+                      "q[B,T,H,D] and keys, values[S,R,G,D+1], R a multiple of 32, are needed");
+    if (!is_state(keys, LAYOUT_KEYS_INT8) || !is_state(values, LAYOUT_VALUES_INT8))
+        return refuse(g, kind, keys, values,
+                      "states of layout KEYS_INT8 and VALUES_INT8 are needed");
+    if (!is_lane(slot, q->dim[0]) || !is_lane(pos, q->dim[0]) || !is_lane(count, q->dim[0]) ||
+        !is_rows(first, q))
+        return refuse(g, kind, q, first, "slot, pos, count[B], first[B,T] needed");
+    if (!sums_hold(g, kind, q, keys->dim[1]))
+        return NULL;
+    tensor *inputs[] = {q, keys, values, slot, pos, count, first};
+    return record_like(g, kind, 7, inputs, q, (op_params){.attention = {.scale = scale}});
+}
+
 /* Keys and values of sinks go with those of the cache that o was read from, and are older than o.
  */
 static int are_first_rows(const tensor *o, int64_t sinks, const tensor *keys,
                           const tensor *values) {
     const node *n = o->producer;
     const tensor *ring = n->input[1];
-    if (!keys || !values || !is_state(keys, LAYOUT_KEYS) || !is_state(values, LAYOUT_ROWS))
+    const int int8 = n->op == OP_ATTENTION_CACHED_INT8;
+    if (!keys || !values || !is_state(keys, int8 ? LAYOUT_KEYS_INT8 : LAYOUT_KEYS) ||
+        !is_state(values, int8 ? LAYOUT_VALUES_INT8 : LAYOUT_ROWS))
         return 0;
     return tensor_same_shape(keys, values) && keys->rank == 4 && keys->dim[0] == ring->dim[0] &&
            keys->dim[2] == ring->dim[2] && keys->dim[3] == ring->dim[3] && keys->dim[1] % 32 == 0 &&
@@ -386,7 +461,7 @@ tensor *attention_sinks(graph *g, tensor *o, int64_t sinks, tensor *keys, tensor
     if (!is_attention(g, o, "attention_sinks"))
         return NULL;
     node *n = o->producer;
-    int cached = n->op == OP_ATTENTION_CACHED;
+    int cached = n->op == OP_ATTENTION_CACHED || n->op == OP_ATTENTION_CACHED_INT8;
     if (sinks < 0 || sinks > INT32_MAX || (!cached && (keys || values)) ||
         (cached && !are_first_rows(o, sinks, keys, values))) {
         error_set(&g->error, OCTET_ERROR,
@@ -395,6 +470,9 @@ tensor *attention_sinks(graph *g, tensor *o, int64_t sinks, tensor *keys, tensor
                   (long long)sinks, op_name(n->op));
         return NULL;
     }
+    if (n->op == OP_ATTENTION_CACHED_INT8 &&
+        !sums_hold(g, n->op, n->input[0], n->input[1]->dim[1] + sinks))
+        return NULL;
     n->params.attention.sinks = (int32_t)sinks;
     if (cached) {
         n->input[7] = keys;
@@ -414,6 +492,8 @@ tensor *store_first(graph *g, tensor *state, tensor *x, tensor *slot, tensor *po
 tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count) {
     if (!ready(g, state, x))
         return NULL;
+    if (is_int8(state))
+        return store_int8(g, state, x, slot, pos, count);
     if (state->rank != x->rank || x->rank < 3 ||
         memcmp(state->dim + 2, x->dim + 2, (size_t)(x->rank - 2) * sizeof x->dim[0]))
         return refuse(g, OP_STORE, state, x, "state[S,R,...] and x[B,T,...] are needed");
@@ -421,6 +501,20 @@ tensor *store(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, ten
         return refuse(g, OP_STORE, state, x, "slot, pos and count[B] are needed");
     tensor *inputs[] = {state, x, slot, pos, count};
     return record_in_place(g, record_node(g, OP_STORE, 5, inputs), state);
+}
+
+tensor *store_int8(graph *g, tensor *state, tensor *x, tensor *slot, tensor *pos, tensor *count) {
+    if (!ready(g, state, x))
+        return NULL;
+    if (state->rank != 4 || x->rank != 4 || !is_int8(state) || state->dim[2] != x->dim[2] ||
+        state->dim[3] != x->dim[3] + 1 || state->dim[1] % 32)
+        return refuse(g, OP_STORE_INT8, state, x,
+                      "a state[S,R,G,D+1] of integers, R a multiple of 32, and x[B,T,G,D] are "
+                      "needed");
+    if (!is_lane(slot, x->dim[0]) || !is_lane(pos, x->dim[0]) || !is_lane(count, x->dim[0]))
+        return refuse(g, OP_STORE_INT8, state, x, "slot, pos and count[B] are needed");
+    tensor *inputs[] = {state, x, slot, pos, count};
+    return record_in_place(g, record_node(g, OP_STORE_INT8, 5, inputs), state);
 }
 
 tensor *shift(graph *g, tensor *x, tensor *first, int inverse) {

@@ -29,7 +29,7 @@ static octet_status allocate(backend *b, variable *v, octet_error *error) {
     planned_variable *made = calloc(1, sizeof *made);
     if (!made)
         return error_memory(error, v->name, sizeof *made);
-    made->bytes = (size_t)variable_elements(v) * dtype_bytes(v->type);
+    made->bytes = variable_bytes(v);
     *kind_total((planner *)b, v) += made->bytes;
     v->memory = made;
     return OCTET_OK;

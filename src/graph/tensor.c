@@ -25,6 +25,17 @@ int64_t variable_elements(const variable *v) {
     return product(v->dim, v->rank);
 }
 
+int variable_is_int8(const variable *v) {
+    return v->layout == LAYOUT_KEYS_INT8 || v->layout == LAYOUT_VALUES_INT8;
+}
+
+size_t variable_bytes(const variable *v) {
+    if (!variable_is_int8(v))
+        return (size_t)variable_elements(v) * dtype_bytes(v->type);
+    const int64_t row = (v->dim[3] - 1 + 3) / 4 * 4 + (int64_t)sizeof(float);
+    return (size_t)(v->dim[0] * v->dim[1] * v->dim[2] * row);
+}
+
 int64_t tensor_elements(const tensor *t) {
     return product(t->dim, t->rank);
 }

@@ -22,8 +22,15 @@ typedef enum variable_kind { VARIABLE_PARAMETER, VARIABLE_STATE } variable_kind;
 
 /* How a backend may hold a state. The logical form, seen by upload and download, is always
  * row-major [S,T,...]; LAYOUT_KEYS promises that only `store` writes it and only `attention_cached`
- * reads it as keys, so that a backend may keep it packed. */
-typedef enum variable_layout { LAYOUT_ROWS, LAYOUT_KEYS } variable_layout;
+ * reads it as keys, so that a backend may keep it packed. LAYOUT_KEYS_INT8 and LAYOUT_VALUES_INT8
+ * are states [S,T,G,D+1] of `store_int8` and `attention_cached_int8`: D integers from -127 to 127,
+ * then their scale. */
+typedef enum variable_layout {
+    LAYOUT_ROWS,
+    LAYOUT_KEYS,
+    LAYOUT_KEYS_INT8,
+    LAYOUT_VALUES_INT8
+} variable_layout;
 
 typedef struct variable {
     char name[96];
@@ -38,6 +45,12 @@ typedef struct variable {
 } variable;
 
 int64_t variable_elements(const variable *v);
+
+/* Whether the state holds integers and scales. */
+int variable_is_int8(const variable *v);
+
+/* Bytes that a backend takes for v at least: integers take one each. */
+size_t variable_bytes(const variable *v);
 
 typedef enum tensor_kind {
     TENSOR_INPUT,    /* uploaded before a run */

@@ -120,7 +120,8 @@ octet_status session_create(session **out, const model *m, int streams, int64_t 
     s->endless = m->config.endless;
     s->vocabulary = m->config.vocabulary;
     s->sinks = m->config.level[0].sinks;
-    s->config_hash = XXH3_64bits(m->identity, strlen(m->identity));
+    s->config_hash =
+        XXH3_64bits_withSeed(m->identity, strlen(m->identity), (XXH64_hash_t)m->arithmetic);
     choose_held(s);
     status = session_graphs_create(s, error);
     if (!status)

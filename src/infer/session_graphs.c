@@ -28,10 +28,11 @@ static int64_t round_to_tile(int64_t rows) {
 
 static octet_status create_state(session *s, variable *v, const char *name, int64_t ring,
                                  const mixer_state_spec *spec, octet_error *error) {
-    const int64_t dim[] = {s->streams, ring, spec->d1, spec->d2};
+    const int int8 = s->model->arithmetic == ARITHMETIC_INT8 && spec->int8;
+    const int64_t dim[] = {s->streams, ring, spec->d1, spec->d2 + int8};
     snprintf(v->name, sizeof v->name, "%s.%s", name, spec->name);
     v->kind = VARIABLE_STATE;
-    v->layout = spec->layout;
+    v->layout = int8 ? spec->int8 : spec->layout;
     v->rank = 4;
     memcpy(v->dim, dim, sizeof dim);
     return backend_allocate(s->model->backend, v, error);
@@ -127,6 +128,7 @@ static octet_status record(session *s, int level, level_graph *l, int64_t batch,
     if (status)
         return status;
     graph *g = l->graph;
+    g->arithmetic = s->model->arithmetic;
     level_rows *r = &l->rows;
     model_rows_inputs(g, s->model, level, batch, rows, 1, r);
     tensor *y = model_level_forward(g, s->model, level, r, parent_of(s, g, level),

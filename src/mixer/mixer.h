@@ -19,6 +19,7 @@ typedef struct mixer_state_spec {
     const char *name; /* "keys" */
     int64_t d1, d2;
     variable_layout layout;
+    variable_layout int8; /* above 0: rows of integers and a scale in int8 arithmetic, so kept */
     int64_t reach; /* rows back, its own included, that a row may read; 0: as far as it sees */
     int rule;      /* what it sees of them: index of level_rows.first; at first the mixer's */
     int64_t sinks; /* above 0: no ring, but the first so many rows of the stream */

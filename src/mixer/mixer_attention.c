@@ -60,6 +60,7 @@ static void state(const mixer *m, int index, mixer_state_spec *out) {
     out->reach = 0;
     out->sinks = index < 2 ? 0 : a->sinks;
     out->layout = index % 2 == 0 ? LAYOUT_KEYS : LAYOUT_ROWS;
+    out->int8 = index % 2 == 0 ? LAYOUT_KEYS_INT8 : LAYOUT_VALUES_INT8;
     out->d1 = a->kv_heads;
     out->d2 = a->head_size;
 }

@@ -16,7 +16,8 @@ typedef struct model {
     config config;
     params params;
     backend *backend;
-    global_level *global; /* [n_levels - 1] */
+    graph_arithmetic arithmetic; /* of sessions and window readers: see model_with_arithmetic */
+    global_level *global;        /* [n_levels - 1] */
     local_level local;
     level_shape shape[CONFIG_MAX_LEVELS];
     float *table[CONFIG_MAX_LEVELS];    /* rotary tables, [shape.table_rows][head size]; or NULL */
@@ -25,6 +26,13 @@ typedef struct model {
     char *text;                         /* normalised configuration */
     char *identity;                     /* of the configuration, see config_identity */
 } model;
+
+/* *out is m for readers of other arithmetic: it shares all that m owns, is not destroyed and must
+ * not outlive m. */
+static inline void model_with_arithmetic(model *out, const model *m, graph_arithmetic arithmetic) {
+    *out = *m;
+    out->arithmetic = arithmetic;
+}
 
 /* Weights are zero until params_reset or a checkpoint fills them. */
 octet_status model_create(model **out, backend *b, const config *c, octet_error *error);
