@@ -1037,6 +1037,26 @@ static void files_are_read_and_named(void **state) {
     assert_int_equal(config_read(&c, "/dev/zero", &error), OCTET_ERROR);
 }
 
+static void windows_begin_with_whole_frames(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t step;
+    } rows[] = {
+        {"\"codec\": \"raw\"", 1},
+        {"\"codec\": \"pcm8\", \"rate_hz\": 8000, \"channels\": 1", 1},
+        {"\"codec\": \"mulaw8\", \"rate_hz\": 8000, \"channels\": 3", 3},
+        {"\"codec\": \"pcm16\", \"rate_hz\": 8000, \"channels\": 2", 4},
+        {"\"codec\": \"image\", \"image_width\": 8, \"image_height\": 4, \"channels\": 1", 12},
+        {"\"codec\": \"records\", \"record_bytes\": 7", 12}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        config c;
+        octet_error error = {0};
+        assert_int_equal(parse_codec(&c, rows[i].keys, &error), OCTET_OK);
+        assert_int_equal(config_window_step(&c), rows[i].step);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_documented),
@@ -1050,6 +1070,7 @@ int main(void) {
         cmocka_unit_test(identity_is_this_text),
         cmocka_unit_test(every_key_of_a_model_is_in_its_identity),
         cmocka_unit_test(codecs_have_their_keys),
+        cmocka_unit_test(windows_begin_with_whole_frames),
         cmocka_unit_test(identity_is_of_the_model),
         cmocka_unit_test(bad_keys_are_named),
         cmocka_unit_test(bad_types_are_named),

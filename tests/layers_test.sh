@@ -27,6 +27,7 @@ allow coder base
 allow plot base
 allow graph base
 allow cpu graph base
+allow vulkan graph base
 allow nn graph base
 allow mixer nn graph base
 allow patch mixer nn graph base
@@ -36,7 +37,7 @@ allow model global local patch mixer nn graph base
 allow infer model global local patch mixer nn graph base
 allow eval infer model global local patch mixer nn graph base
 allow train eval infer model global local patch mixer nn graph base
-allow api codec coder plot train eval infer model global local patch mixer nn cpu graph base
+allow api codec coder plot train eval infer model global local patch mixer nn cpu vulkan graph base
 n=$((n + 1))
 bad=$(grep -nE '^#include "' src/cli/*.[ch] | grep -vE '"(octet|cli)/')
 if [ -z "$bad" ]; then

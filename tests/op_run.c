@@ -212,3 +212,36 @@ void op_run_reference(op_run *r, backend *ref, op_values *out) {
     }
     op_run_close(r, p);
 }
+
+/* One value as a double, whatever it was stored as. */
+double op_value_at(const op_values *v, int i, int64_t k) {
+    if (v->bytes[i] == (size_t)v->count[i] * sizeof(float)) {
+        return ((const float *)v->data[i])[k];
+    }
+    const uint32_t bits = (uint32_t)((const uint16_t *)v->data[i])[k] << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+void op_values_compare(const op_run *r, const op_values *got, const op_values *ref) {
+    char what[128];
+    for (int i = 0; i < ref->n; i++) {
+        const double *expected = ref->data[i];
+        const double largest = support_largest(expected, ref->count[i]);
+        assert_int_equal(got->count[i], ref->count[i]);
+        for (int64_t k = 0; k < ref->count[i]; k++) {
+            const double x = op_value_at(got, i, k);
+            const double size = r->c.unit > 0 ? fmax(r->c.unit, fabs(expected[k])) : largest;
+            /* the float nearest to the reference is right even where it overflows or underflows */
+            const int same = x == (double)(float)expected[k];
+            if (!same && !(fabs(x - expected[k]) <= r->c.bound * 0x1p-24 * size)) {
+                op_run_describe(r, i, what, sizeof what);
+                fail_msg("%s, case %d, %s, element %lld: %.9g, the reference gives %.9g (%.1f of "
+                         "%.1f units)",
+                         r->name, r->index, what, (long long)k, x, expected[k],
+                         fabs(x - expected[k]) / (0x1p-24 * size), r->c.bound);
+            }
+        }
+    }
+}

@@ -48,4 +48,10 @@ void op_run_values(op_run *r, backend *b, int poisoned, op_values *out);
 /* The same on the ref backend, as doubles. */
 void op_run_reference(op_run *r, backend *ref, op_values *out);
 
+/* Element k of value i as a double, whatever it was stored as. */
+double op_value_at(const op_values *v, int i, int64_t k);
+
+/* Fails the test where an element of got is farther from the reference's than the case's bound. */
+void op_values_compare(const op_run *r, const op_values *got, const op_values *ref);
+
 #endif

@@ -47,39 +47,6 @@ static backend *ref_backend_of(void) {
 
 /* --- against the reference --- */
 
-/* One value as a double, whatever it was stored as. */
-static double value_at(const op_values *v, int i, int64_t k) {
-    if (v->bytes[i] == (size_t)v->count[i] * sizeof(float)) {
-        return ((const float *)v->data[i])[k];
-    }
-    const uint32_t bits = (uint32_t)((const uint16_t *)v->data[i])[k] << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static void compare(const op_run *r, const op_values *got, const op_values *ref) {
-    char what[128];
-    for (int i = 0; i < ref->n; i++) {
-        const double *expected = ref->data[i];
-        const double largest = support_largest(expected, ref->count[i]);
-        assert_int_equal(got->count[i], ref->count[i]);
-        for (int64_t k = 0; k < ref->count[i]; k++) {
-            const double x = value_at(got, i, k);
-            const double size = r->c.unit > 0 ? fmax(r->c.unit, fabs(expected[k])) : largest;
-            /* the float nearest to the reference is right even where it overflows or underflows */
-            const int same = x == (double)(float)expected[k];
-            if (!same && !(fabs(x - expected[k]) <= r->c.bound * 0x1p-24 * size)) {
-                op_run_describe(r, i, what, sizeof what);
-                fail_msg("%s, case %d, %s, element %lld: %.9g, the reference gives %.9g (%.1f of "
-                         "%.1f units)",
-                         r->name, r->index, what, (long long)k, x, expected[k],
-                         fabs(x - expected[k]) / (0x1p-24 * size), r->c.bound);
-            }
-        }
-    }
-}
-
 static void check_reference(void **state) {
     const op_entry *e = *state;
     backend *ref = ref_backend_of(), *cpu = cpu_backend_of(2, CPU_AVX512);
@@ -89,7 +56,7 @@ static void check_reference(void **state) {
         op_run_init(&r, e->name, e->row, i, !op_no_gradient(e->id));
         op_run_reference(&r, ref, &expected);
         op_run_values(&r, cpu, 1, &got);
-        compare(&r, &got, &expected);
+        op_values_compare(&r, &got, &expected);
         op_values_finish(&got);
         op_values_finish(&expected);
         op_run_finish(&r);
@@ -115,7 +82,7 @@ static void check_openblas(void **state) {
         op_run_init(&r, "matmul", &test_op_matmul, i, 1);
         op_run_reference(&r, ref, &expected);
         op_run_values(&r, blas, 1, &got);
-        compare(&r, &got, &expected);
+        op_values_compare(&r, &got, &expected);
         op_values_finish(&got);
         op_values_finish(&expected);
         op_run_finish(&r);
@@ -147,14 +114,14 @@ static void check_bits(void **state) {
                 if (memcmp(first.data[v], other.data[v], first.bytes[v]) != 0) {
                     char what[128];
                     int64_t at = 0;
-                    while (value_at(&first, v, at) == value_at(&other, v, at)) {
+                    while (op_value_at(&first, v, at) == op_value_at(&other, v, at)) {
                         at++;
                     }
                     op_run_describe(&r, v, what, sizeof what);
                     fail_msg("%s, case %d, %s, element %lld: scalar with 1 thread gives %a, "
                              "instruction set %d with %d threads %a",
-                             e->name, i, what, (long long)at, value_at(&first, v, at), k / 3,
-                             thread_counts[k % 3], value_at(&other, v, at));
+                             e->name, i, what, (long long)at, op_value_at(&first, v, at), k / 3,
+                             thread_counts[k % 3], op_value_at(&other, v, at));
                 }
             }
             op_values_finish(&other);
@@ -183,7 +150,7 @@ static void source_double(const case_source *s, double *out) {
         .bytes = {(size_t)n * (s->tensor->kind == TENSOR_VARIABLE ? dtype_bytes(s->variable.type)
                                                                   : sizeof(float))}};
     for (int64_t i = 0; i < n; i++) {
-        out[i] = value_at(&all, 0, i);
+        out[i] = op_value_at(&all, 0, i);
     }
 }
 

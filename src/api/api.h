@@ -7,7 +7,11 @@
 
 struct octet_runtime {
     backend *backend;
+    char device[24]; /* "cpu", "vulkan:0" */
 };
+
+/* OCTET_OK on the processor, else an error: `what` needs its arithmetic. */
+octet_status api_needs_cpu(const octet_runtime *runtime, const char *what, octet_error *error);
 
 struct octet_model {
     octet_runtime *runtime;

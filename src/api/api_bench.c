@@ -282,7 +282,9 @@ octet_status octet_bench(octet_runtime *runtime, const char *models, const char 
                          int n, const volatile int *stop, octet_bench_report *visit, void *context,
                          octet_error *error) {
     bench b = {runtime, models, prefixes, n, stop, visit, context};
-    octet_status status = bench_products(&b, error);
+    octet_status status = api_needs_cpu(runtime, "bench", error);
+    if (!status)
+        status = bench_products(&b, error);
     if (!status && wanted(&b, "peak"))
         report(&b, (octet_bench_result){"peak", yardstick_flops(runtime->backend) * 1e-9, "GFLOP/s",
                                         NULL, 0, 0});
@@ -374,7 +376,9 @@ octet_status octet_bench_model(octet_runtime *runtime, const octet_bench_model_p
     octet_model *m = NULL;
     config c;
     double seconds, share;
-    octet_status status = config_parse(&c, p->config, strlen(p->config), p->name, error);
+    octet_status status = api_needs_cpu(runtime, "bench", error);
+    if (!status)
+        status = config_parse(&c, p->config, strlen(p->config), p->name, error);
     if (!status && wanted(&b, "train") &&
         !(status = measure_training(&b, &c, &seconds, &share, error)))
         report(&b, (octet_bench_result){"train", (double)(c.train.batch * c.context) / seconds,

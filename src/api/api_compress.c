@@ -302,7 +302,9 @@ octet_status octet_compress(octet_model *m, const octet_compress_params *p, cons
                             octet_compress_report *report, octet_error *error) {
     compressor c = {.frame = 1};
     size_t each;
-    octet_status status = check_params(&c, m, p, error);
+    octet_status status = api_needs_cpu(m->runtime, "compress", error);
+    if (!status)
+        status = check_params(&c, m, p, error);
     if (!status) {
         cut(&c, c.block, &each);
         status = needs_coding(m, c.block, each, c.coder.mixes, p ? p->memory : 0, io->name, error);

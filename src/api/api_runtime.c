@@ -1,9 +1,13 @@
 /* api_runtime.c: octet/runtime.h. */
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "cpu/cpu_backend.h"
+#include "vulkan/vulkan_backend.h"
 
 static octet_status read_threads(int *out, int asked, octet_error *error) {
     const char *source = "threads";
@@ -39,23 +43,67 @@ static octet_status read_cpu(cpu_isa *out, const char *asked, octet_error *error
                      asked ? "cpu" : "OCTET_CPU", text);
 }
 
-octet_status octet_runtime_create(octet_runtime **out, const octet_runtime_params *asked,
+/* What "vulkan" or "vulkan:N" names: N, or -1 for the best. */
+static octet_status read_device(int *index, const char *text, octet_error *error) {
+    char *end;
+    const char *digits = text + strlen("vulkan:");
+    *index = -1;
+    if (!strcmp(text, "vulkan"))
+        return OCTET_OK;
+    if (!strncmp(text, "vulkan:", strlen("vulkan:")) && isdigit((unsigned char)*digits)) {
+        const long n = strtol(digits, &end, 10);
+        if (!*end && n < 1000) {
+            *index = (int)n;
+            return OCTET_OK;
+        }
+    }
+    return error_set(error, OCTET_ERROR, "device: \"%s\" is none of auto, cpu, vulkan, vulkan:N",
+                     text);
+}
+
+static octet_status create_vulkan(octet_runtime *r, const octet_runtime_params *asked,
                                   octet_error *error) {
-    static const octet_runtime_params defaults = {0};
-    cpu_backend_params cpu = {0};
-    *out = NULL;
-    if (!asked)
-        asked = &defaults;
-    cpu.use_openblas = asked->openblas;
+    int index = -1;
+    if (asked->openblas)
+        return error_set(error, OCTET_ERROR, "device: OpenBLAS computes on the CPU, not on \"%s\"",
+                         asked->device);
+    octet_status status =
+        strcmp(asked->device, "auto") ? read_device(&index, asked->device, error) : OCTET_OK;
+    if (!status)
+        status = vulkan_backend_create(&r->backend, index, error);
+    if (!status)
+        snprintf(r->device, sizeof r->device, "vulkan:%d", vulkan_backend_index(r->backend));
+    return status;
+}
+
+static octet_status create_cpu(octet_runtime *r, const octet_runtime_params *asked,
+                               octet_error *error) {
+    cpu_backend_params cpu = {.use_openblas = asked->openblas};
     octet_status status = read_threads(&cpu.n_threads, asked->threads, error);
     if (!status)
         status = read_cpu(&cpu.cap, asked->cpu, error);
-    if (status)
-        return status;
+    if (!status)
+        status = cpu_backend_create(&r->backend, &cpu, error);
+    strcpy(r->device, "cpu");
+    return status;
+}
+
+octet_status octet_runtime_create(octet_runtime **out, const octet_runtime_params *asked,
+                                  octet_error *error) {
+    static const octet_runtime_params defaults = {0};
+    *out = NULL;
+    if (!asked)
+        asked = &defaults;
     octet_runtime *r = calloc(1, sizeof *r);
     if (!r)
         return error_memory(error, "runtime", sizeof *r);
-    status = cpu_backend_create(&r->backend, &cpu, error);
+    const char *device = asked->device ? asked->device : "cpu";
+    const int is_auto = !strcmp(device, "auto");
+    octet_status status = OCTET_ERROR;
+    if (strcmp(device, "cpu") && !(is_auto && asked->openblas))
+        status = create_vulkan(r, asked, error);
+    if (status && (is_auto || !strcmp(device, "cpu")))
+        status = create_cpu(r, asked, error);
     if (status) {
         free(r);
         return status;
@@ -72,14 +120,59 @@ void octet_runtime_destroy(octet_runtime **runtime) {
     *runtime = NULL;
 }
 
+static int is_cpu(const octet_runtime *runtime) {
+    return !strcmp(runtime->device, "cpu");
+}
+
+octet_status api_needs_cpu(const octet_runtime *runtime, const char *what, octet_error *error) {
+    if (is_cpu(runtime))
+        return OCTET_OK;
+    return error_set(error, OCTET_ERROR, "%s needs the device cpu, not %s", what, runtime->device);
+}
+
 const char *octet_runtime_device(const octet_runtime *runtime) {
-    return runtime->backend->interface->name;
+    return runtime->device;
 }
 
 const char *octet_runtime_cpu(const octet_runtime *runtime) {
-    return cpu_backend_isa(runtime->backend);
+    return is_cpu(runtime) ? cpu_backend_isa(runtime->backend)
+                           : vulkan_backend_device(runtime->backend);
 }
 
 int octet_runtime_threads(const octet_runtime *runtime) {
-    return cpu_backend_threads(runtime->backend);
+    return is_cpu(runtime) ? cpu_backend_threads(runtime->backend) : 1;
+}
+
+/* --- devices */
+
+#define MOST_DEVICES 16
+
+octet_status octet_devices_list(void (*visit)(void *context, const octet_device *device),
+                                void *context, octet_error *error) {
+    vulkan_description found[MOST_DEVICES];
+    char word[24];
+    int n = 0;
+    const octet_device cpu = {.device = "cpu",
+                              .name = cpu_kernels_get(cpu_detect())->name,
+                              .driver = "",
+                              .lacks = "",
+                              .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) *
+                                              (uint64_t)sysconf(_SC_PAGESIZE)};
+    visit(context, &cpu);
+    octet_status status = vulkan_devices(found, MOST_DEVICES, &n, error);
+    for (int i = 0; i < n; i++) {
+        const vulkan_description *d = &found[i];
+        snprintf(word, sizeof word, "vulkan:%d", d->index);
+        visit(context, &(octet_device){.device = word,
+                                       .name = d->name,
+                                       .driver = d->driver,
+                                       .lacks = d->lacks,
+                                       .memory_bytes = d->memory_bytes,
+                                       .is_software = d->is_software,
+                                       .float16 = d->has_float16,
+                                       .int8_dot = d->has_int8_dot,
+                                       .cooperative_matrix = d->has_cooperative_matrix,
+                                       .subgroup = (int)d->subgroup});
+    }
+    return status;
 }

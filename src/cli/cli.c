@@ -126,8 +126,19 @@ const char *cli_nearest(const char *word, const char *const *names, int n) {
 /* --- runtime and model --- */
 
 octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error *error) {
-    octet_runtime_params params = {.threads = (int)c->threads, .openblas = openblas};
+    octet_runtime_params params = {
+        .threads = (int)c->threads, .openblas = openblas, .device = c->device};
+    const int is_auto = c->device && !strcmp(c->device, "auto");
+    if (is_auto)
+        params.device = openblas ? "cpu" : "vulkan";
     octet_status status = octet_runtime_create(out, &params, error);
+    if (status && is_auto) {
+        cli_remark(c, "on the CPU: %s", error->text);
+        params.device = "cpu";
+        status = octet_runtime_create(out, &params, error);
+    } else if (is_auto && !status) {
+        cli_remark(c, "on %s, %s", octet_runtime_device(*out), octet_runtime_cpu(*out));
+    }
     if (!status)
         cli_detail(c, "device %s, %s, %d threads", octet_runtime_device(*out),
                    octet_runtime_cpu(*out), octet_runtime_threads(*out));

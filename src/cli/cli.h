@@ -14,7 +14,8 @@
 typedef struct cli {
     const char *command; /* errors begin with "octet COMMAND: "; NULL: "octet: " */
     int quiet, verbose, json;
-    int64_t threads; /* 0: not given */
+    int64_t threads;    /* 0: not given */
+    const char *device; /* NULL: not given */
     progress progress;
     output out; /* standard output */
 } cli;
@@ -22,7 +23,7 @@ typedef struct cli {
 /* One file per command. argv without the program and the command; the result is the exit code. */
 typedef int cli_command(cli *c, int argc, char **argv);
 cli_command cli_train, cli_score, cli_generate, cli_compress, cli_decompress, cli_info, cli_bench,
-    cli_import, cli_export, cli_encode, cli_decode, cli_continue, cli_plot;
+    cli_import, cli_export, cli_encode, cli_decode, cli_continue, cli_plot, cli_devices;
 
 /* "octet COMMAND: text" on standard error; the progress line is cleared first. */
 void cli_error(cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -43,7 +44,7 @@ int cli_finish(cli *c, output *out, int code);
 /* Names the entry of names[n] nearest to word, for "did you mean"; NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *names, int n);
 
-/* The runtime that --threads and the environment ask for. */
+/* The runtime that --device, --threads and the environment ask for. Of "auto" it is said which. */
 octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error *error);
 
 /* Opens a model; name NULL is the bundled model "text". */

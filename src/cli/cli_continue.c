@@ -299,6 +299,7 @@ static int parse(cli *c, continue_options *o, int *argc, char **argv) {
          .value = &o->model,
          .argument = "MODEL",
          .help = "checkpoint, directory of a run, or bundled model (default: speech)"},
+        OPTION_DEVICE,
         {.name = "seconds",
          .kind = OPTION_REAL,
          .value = &o->seconds,

@@ -386,6 +386,7 @@ static int parse(cli *c, generate_options *o, int *argc, char **argv) {
          .value = &o->model,
          .argument = "MODEL",
          .help = "checkpoint, directory of a run, or bundled model (default: text)"},
+        OPTION_DEVICE,
         {.name = "prompt",
          .kind = OPTION_TEXT,
          .value = &o->prompt,

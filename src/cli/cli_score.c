@@ -287,6 +287,7 @@ int cli_score(cli *c, int argc, char **argv) {
          .value = &name,
          .argument = "MODEL",
          .help = "checkpoint, directory of a run, or bundled model (default: text)"},
+        OPTION_DEVICE,
         {.name = "per-byte",
          .kind = OPTION_FLAG,
          .value = &run.per_byte,

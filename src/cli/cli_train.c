@@ -153,6 +153,7 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
          .argument = "CONFIG",
          .help = "the model's configuration, JSON (default with --resume: the\n"
                  "checkpoint's, with --from: the model's)"},
+        OPTION_DEVICE,
         {.name = "out",
          .letter = 'o',
          .kind = OPTION_PATH,

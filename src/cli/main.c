@@ -19,6 +19,7 @@ static const struct {
     {"compress", cli_compress, "make files smaller, losslessly"},
     {"decompress", cli_decompress, "the way back"},
     {"info", cli_info, "describe a model, the bundled models and the machine"},
+    {"devices", cli_devices, "list what can compute"},
     {"encode", cli_encode, "turn audio, or any file, into bytes for a model"},
     {"decode", cli_decode, "turn such bytes back into audio"},
     {"continue", cli_continue, "let a clip of audio go on"},

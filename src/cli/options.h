@@ -39,6 +39,14 @@ typedef struct option {
     int given;            /* set when it was */
 } option;
 
+/* The row of --device for commands that compute; needs c. */
+#define OPTION_DEVICE                                                                              \
+    {                                                                                              \
+        .name = "device", .kind = OPTION_PATH, .value = &c->device, .argument = "DEVICE",          \
+        .help = "cpu (default), vulkan, vulkan:N, or auto: a GPU if there is one; octet devices\n" \
+                "lists them"                                                                       \
+    }
+
 typedef struct option_usage {
     const char *synopsis; /* after "octet COMMAND " */
     const char *summary;

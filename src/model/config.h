@@ -200,6 +200,10 @@ const char *config_codec_name(const config *c);
 /* Whether each file is a stream that begins and ends: an image. */
 int config_whole_files(const config *c);
 
+/* What windows of training begin at multiples of in their file, in bytes: a frame of audio, a patch
+ * of images and records; else 1. */
+int64_t config_window_step(const config *c);
+
 /* Bytes in one unit of level s: 1 at the last level, else patch_s times that of level s + 1. */
 int64_t config_unit_bytes(const config *c, int level);
 

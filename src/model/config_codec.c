@@ -38,13 +38,17 @@ static octet_status check_frame(const config *c, int64_t frame, const char *what
                      unit > 1 ? unit : c->context);
 }
 
+static int64_t frame_bytes(const config *c) {
+    return c->channels * (c->codec == CODEC_PCM16 ? 2 : 1);
+}
+
 static octet_status check_audio(const config *c, const char *name, octet_error *error) {
     if (c->rate_hz < 1000 || c->channels < 1)
         return error_set(error, OCTET_ERROR,
                          "%s: rate_hz %" PRId64 ", channels %" PRId64
                          ": codec \"%s\" needs 1000 to 384000 and 1 to 8",
                          name, c->rate_hz, c->channels, config_codec_name(c));
-    return check_frame(c, c->channels * (c->codec == CODEC_PCM16 ? 2 : 1), "frame", name, error);
+    return check_frame(c, frame_bytes(c), "frame", name, error);
 }
 
 static octet_status check_image(const config *c, const char *name, octet_error *error) {
@@ -85,4 +89,11 @@ octet_status config_check_codec(const config *c, const char *name, octet_error *
     return c->codec == CODEC_IMAGE     ? check_image(c, name, error)
            : c->codec == CODEC_RECORDS ? check_records(c, name, error)
                                        : check_audio(c, name, error);
+}
+
+int64_t config_window_step(const config *c) {
+    if (c->codec == CODEC_RAW)
+        return 1;
+    return c->codec == CODEC_IMAGE || c->codec == CODEC_RECORDS ? config_unit_bytes(c, 0)
+                                                                : frame_bytes(c);
 }

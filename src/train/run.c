@@ -187,14 +187,13 @@ static octet_status load_file(void *context, file_bytes *out, const char *path,
 static octet_status open_data(run *r, octet_error *error) {
     char text[256] = "";
     const config *c = &r->config;
-    const int aligned = c->codec == CODEC_IMAGE || c->codec == CODEC_RECORDS;
     const data_source source = {.paths = r->p->data,
                                 .n_paths = (size_t)r->p->n_data,
                                 .valid = r->p->valid,
                                 .n_valid = (size_t)r->p->n_valid,
                                 .load = load_file,
                                 .context = r,
-                                .align = aligned ? config_unit_bytes(c, 0) : 1,
+                                .align = config_window_step(c),
                                 .whole_files = config_whole_files(c)};
     octet_status status = data_open(&r->data, &source, c->context, r->seed, error);
     if (status)

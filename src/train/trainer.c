@@ -169,6 +169,7 @@ static int first_difference(const char *stored, const char *own, char stored_par
     for (; stored[at] && stored[at] == own[at]; at++)
         if (own[at] == ',' || own[at] == '{')
             key = at + 1;
+    key += stored[key] == ' ' && own[key] == ' ';
     snprintf(stored_part, 48, "%.40s", stored + key);
     snprintf(own_part, 48, "%.40s", own + key);
     return stored[at] || own[at];

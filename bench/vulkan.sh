@@ -1,0 +1,35 @@
+#!/bin/sh
+# bench/vulkan.sh [DEVICE]: products, attention, training and generating on a Vulkan device (default: the best GPU),
+# and the same training and generating on the CPU beside it. Unattended; prints one table.
+cd "$(dirname "$0")/.." || exit 1
+device=${1:-vulkan}
+[ -f build/build.ninja ] || meson setup build -Dbuildtype=release >&2 || exit 1
+ninja -C build octet bench/vulkan_bench >&2 || exit 1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+build/octet devices
+case $device in
+    vulkan) build/bench/vulkan_bench || exit ;;
+    *) build/bench/vulkan_bench "${device#vulkan:}" || exit ;;
+esac
+cat README.md MATH.md CONTRIBUTING.md FORMAT.md >"$work/text"
+# Bytes a second of training, from the log: the steps after the first, which compiles.
+for config in ${BENCH_CONFIGS:-bench-a bench-b}; do
+    for on in "$device" cpu; do
+        build/octet train -q --device "$on" -c "samples/$config.json" -o "$work/$config.$on" --steps 12 --seed 1 "$work/text" \
+            >/dev/null || exit
+        awk -v name="train $config on $on" -F'[:,}]' '/"step"/ && /"seconds"/ {
+            for (i = 1; i < NF; i++) { if ($i ~ /"bytes"/) bytes = $(i + 1); if ($i ~ /"seconds"/) at = $(i + 1) }
+            if (!n++) start = at; else sum += bytes } END { printf "%-36s %12.0f bytes/s\n", name, sum / (at - start) }' \
+            "$work/$config.$on/log.jsonl"
+    done
+    for on in "$device" cpu; do
+        for n in 64 576; do
+            start=$(date +%s.%N)
+            build/octet generate -q --device "$on" -m "$work/$config.cpu/last.safetensors" --seed 1 -n $n --prompt "The " \
+                >/dev/null || exit
+            echo "$n $start $(date +%s.%N)"
+        done | awk -v name="generate $config on $on" '{ t[NR] = $3 - $2 }
+            END { printf "%-36s %12.1f bytes/s\n", name, 512 / (t[2] - t[1]) }'
+    done
+done

@@ -1,0 +1,46 @@
+// attention.glsl: what attention and its gradients share.
+//
+// The heads that use one key head are worked on together: row n of key head g is time t = n / repeat,
+// head g repeat + n % repeat. A workgroup of 16 x 8 owns 16 rows (or keys) and walks tiles of 32 of the
+// other kind; sizes along D go through shared memory in slices of 32, so that any head size fits.
+#define OWN 16
+#define ACROSS 8
+#define TILE 32
+#define WIDE 33 // a row of a slice, padded
+layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint SLICES = 1; // of 32 elements of D
+
+layout(push_constant) uniform Push {
+    uint time, heads, key_heads, size; // T, H, G, D
+    float scale;
+    uint slopes, sinks;
+    uint has_lse;                       // attention
+    uint slots, ring, sink_ring; // attention_cached
+};
+
+const float NOTHING = -3.0e38; // below every score
+
+uint repeat() {
+    return heads / key_heads;
+}
+
+// Offset in [B,T,H] of row n of key head g in lane b.
+uint row_at(uint b, uint g, uint n) {
+    return (b * time + n / repeat()) * heads + g * repeat() + n % repeat();
+}
+
+// 2^(-8 (h+1) / H), see attention_slopes in graph.h: the power of two of the whole part, and exp of the rest.
+float slope_of(uint head) {
+    uint n = 1;
+    while (2 * n <= heads)
+        n *= 2;
+    const uint eighths = head < n ? 2 * (head + 1) : 2 * (head - n) + 1; // slope 2^(-4 eighths / n)
+    const uint whole = 4 * eighths / n, rest = 4 * eighths - whole * n;
+    return exact_exp(-0.693147182 * (float(rest) / float(n))) * uintBitsToFloat((127 - whole) << 23);
+}
+
+// The score of a key that is `away` rows before the row; far ones count as 2^24.
+float biased(float score, float slope, int tile_away, uint j) {
+    const float s = scale * score;
+    return slopes != 0 ? s - slope * (float(min(tile_away, 1 << 24)) - float(j)) : s;
+}

@@ -1,0 +1,127 @@
+/* vulkan_op_test.c: every op on the Vulkan backend against its reference in double precision.
+ *
+ * The cases and their bounds are those of op_test. By default a sample of them, with OCTET_TEST_ALL
+ * all. The device is the number in OCTET_VULKAN, as tests/vulkan_test.sh sets it; where it is set
+ * and there is no device, the test fails, without it it is skipped. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "op_run.h"
+#include "ref/ref_backend.h"
+#include "support.h"
+#include "vulkan/vulkan_backend.h"
+
+typedef struct op_entry {
+    const char *name;
+    op id;
+    const op_row *row;
+} op_entry;
+
+static const op_entry entries[OP_COUNT] = {
+#define ROW(ID, name) {#name, OP_##ID, &test_op_##name},
+#define NONE(ID, name, reason) {#name, OP_##ID, &test_op_##name},
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+};
+
+#define SAMPLE 12 /* cases of an op */
+
+static backend *ref, *vulkan;
+
+static int open_backends(void **state) {
+    (void)state;
+    octet_error error = {0};
+    const char *index = getenv("OCTET_VULKAN");
+    if (ref_backend_create(&ref, &error))
+        return -1;
+    if (!index || !vulkan_backend_create(&vulkan, atoi(index), &error))
+        return 0;
+    fprintf(stderr, "%s\n", error.text);
+    return -1;
+}
+
+static int close_backends(void **state) {
+    (void)state;
+    backend_destroy(&vulkan);
+    backend_destroy(&ref);
+    return 0;
+}
+
+/* Ops without a shader: refused by name, as their states are. */
+static const op lacking[] = {OP_LINEAR_INT8, OP_ATTENTION_INT8, OP_ATTENTION_CACHED_INT8,
+                             OP_STORE_INT8};
+
+static int is_lacking(op id) {
+    for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++)
+        if (lacking[i] == id)
+            return 1;
+    return 0;
+}
+
+static void check_refusal(const op_entry *e) {
+    octet_error error = {0};
+    program *p = NULL;
+    op_run r;
+    op_run_init(&r, e->name, e->row, 0, 0);
+    octet_status status = OCTET_OK;
+    for (int i = 0; i < r.c.n_sources && !status; i++)
+        if (r.c.source[i].tensor->kind == TENSOR_VARIABLE)
+            status = backend_allocate(vulkan, &r.c.source[i].variable, &error);
+    if (!status) {
+        status = backend_compile(vulkan, &p, r.c.graph, &error);
+        support_contains(error.text, e->name);
+    }
+    assert_int_equal(status, OCTET_ERROR);
+    support_contains(error.text, "no shader");
+    for (int i = 0; i < r.c.n_sources; i++)
+        if (r.c.source[i].tensor->kind == TENSOR_VARIABLE)
+            backend_release(vulkan, &r.c.source[i].variable);
+    op_run_finish(&r);
+}
+
+static void check_reference(void **state) {
+    const op_entry *e = *state;
+    const int n = e->row->n_cases, step = support_all() || n <= SAMPLE ? 1 : n / SAMPLE;
+    uint64_t random = 7;
+    if (!vulkan)
+        skip();
+    if (is_lacking(e->id)) {
+        check_refusal(e);
+        return;
+    }
+    for (int i = 0; i < n; i += step) {
+        const int left = n - i < step ? n - i : step; /* one case of each part of all */
+        const int index = i + (int)support_integer(&random, 0, left - 1);
+        op_run r;
+        op_values got, expected;
+        op_run_init(&r, e->name, e->row, index, !op_no_gradient(e->id));
+        op_run_reference(&r, ref, &expected);
+        op_run_values(&r, vulkan, 1, &got);
+        op_values_compare(&r, &got, &expected);
+        op_values_finish(&got);
+        op_values_finish(&expected);
+        op_run_finish(&r);
+    }
+}
+
+int main(void) {
+    struct CMUnitTest tests[OP_COUNT];
+    char names[OP_COUNT][64];
+    memset(tests, 0, sizeof tests);
+    for (int i = 0; i < OP_COUNT; i++) {
+        snprintf(names[i], sizeof names[i],
+                 is_lacking(entries[i].id) ? "vulkan_%s_is_refused" : "vulkan_%s_equals_reference",
+                 entries[i].name);
+        tests[i].name = names[i];
+        tests[i].test_func = check_reference;
+        tests[i].initial_state = (void *)(uintptr_t)&entries[i];
+    }
+    return cmocka_run_group_tests_name("vulkan ops", tests, open_backends, close_backends);
+}
