@@ -662,6 +662,8 @@ silent "an empty file" compress -m run nothing -o nothing.oct
 silent "comes back empty" decompress -f -m run nothing.oct
 [ -f nothing ] && [ ! -s nothing ]
 verdict "and is there" $?
+works "info names the profiles" '^profiles +f32, int8$' info
+works "info --json too" '"profiles": \["f32", "int8"\]' info --json
 silent "compress --profile int8" compress -m run --profile int8 kept -o int8.oct
 works "says so" '"profile": *"int8"' compress -l --json int8.oct
 OCTET_CPU=scalar silent "and comes back elsewhere" decompress -m run --threads 5 int8.oct -o int8

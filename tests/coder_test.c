@@ -174,7 +174,8 @@ static void frequencies_refuse(void **state) {
 
 static void headers_come_back(void **state) {
     (void)state;
-    container_header h = {.profile = CONTAINER_F32, .keep = 0x123456789a}, back;
+    container_header h = {.profile = CONTAINER_INT8, .keep = 0xfedcba98, .adapts = 0x12345678},
+                     back;
     uint8_t bytes[CONTAINER_HEADER_BYTES];
     for (int i = 0; i < 16; i++)
         h.fingerprint[i] = (uint8_t)(17 * i);
@@ -182,11 +183,17 @@ static void headers_come_back(void **state) {
     assert_true(container_is_one(bytes, sizeof bytes));
     support_ok(container_get_header(&back, bytes, "x", &error), &error);
     assert_memory_equal(back.fingerprint, h.fingerprint, 16);
-    assert_true(back.keep == h.keep && back.profile == h.profile);
+    assert_true(back.keep == h.keep && back.profile == h.profile && back.adapts == h.adapts);
     for (int i = 0; i < CONTAINER_HEADER_BYTES * 8; i++) {
         bytes[i / 8] ^= (uint8_t)(1 << i % 8);
         assert_int_equal(container_get_header(&back, bytes, "x", &error), OCTET_CORRUPT);
         bytes[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    for (uint32_t profile = 0; profile < 5; profile++) { /* 1 and 2 are known */
+        h.profile = profile;
+        container_put_header(bytes, &h);
+        assert_int_equal(container_get_header(&back, bytes, "x", &error),
+                         profile == 1 || profile == 2 ? OCTET_OK : OCTET_CORRUPT);
     }
 }
 

@@ -80,9 +80,10 @@ static int add_model(json_t *object, const octet_model_info *info) {
 }
 
 static json_t *machine(const octet_runtime *runtime) {
-    return json_pack("{s:s, s:s, s:s, s:i}", "version", OCTET_VERSION, "device",
+    return json_pack("{s:s, s:s, s:s, s:i, s:[s, s]}", "version", OCTET_VERSION, "device",
                      octet_runtime_device(runtime), "cpu", octet_runtime_cpu(runtime), "threads",
-                     octet_runtime_threads(runtime));
+                     octet_runtime_threads(runtime), "profiles", octet_profile_name(OCTET_F32),
+                     octet_profile_name(OCTET_INT8));
 }
 
 static void print_machine(output *out, const octet_runtime *runtime) {
@@ -90,6 +91,8 @@ static void print_machine(output *out, const octet_runtime *runtime) {
     row(out, "device", octet_runtime_device(runtime));
     row(out, "cpu", octet_runtime_cpu(runtime));
     number(out, "threads", octet_runtime_threads(runtime), "");
+    output_print(out, "%-15s %s, %s\n", "profiles", octet_profile_name(OCTET_F32),
+                 octet_profile_name(OCTET_INT8));
 }
 
 /* The machine, with list the bundled models, and the model if there is one. */
