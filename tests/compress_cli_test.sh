@@ -165,7 +165,7 @@ same "too" x odd.wav
 # --- bundled models: by the file's kind, and by the fingerprint
 mkdir models && cp "$data/text.safetensors" models/text.safetensors && cp "$data/pcm16.safetensors" models/speech.safetensors
 export OCTET_MODELS=$work/models
-works "text finds its model" compress kinds -o m.oct --streams 5 --block 4096
+works "text finds its model" compress --profile f32 kinds -o m.oct --streams 5 --block 4096
 same "as -m would" m.oct "$data/kinds.oct"
 works "WAV finds its model" compress odd.wav -o w2.oct
 works "both find the way back" decompress -c m.oct w2.oct

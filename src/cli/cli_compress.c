@@ -301,7 +301,7 @@ static int parse(packing *run, int *argc, char **argv) {
          .help =
              "the model learns from what was coded, on both sides, at this rate (such\nas 0.002; "
              "slower)"},
-        OPTION_PROFILE(run->profile, "f32"),
+        OPTION_PROFILE(run->profile, "int8"),
         {.name = "codec",
          .kind = OPTION_WORD,
          .value = &run->codec,
@@ -386,7 +386,7 @@ static int read_values(packing *run) {
     run->coding.streams = run->decoding.streams = (int)run->streams;
     run->coding.block = run->block;
     run->coding.keep = -1;
-    run->coding.profile = cli_profile(run->profile);
+    run->coding.profile = cli_profile(run->profile ? run->profile : "int8");
     run->coding.content =
         run->codec && !strcmp(run->codec, "raw") ? OCTET_CONTENT_BYTES : OCTET_CONTENT_AUTO;
     run->decoding.memory = run->coding.memory;
