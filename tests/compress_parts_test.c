@@ -421,6 +421,9 @@ static void memory_is_known_before(void **state) {
     int64_t mixed;
     support_ok(octet_decompress_memory(&mixed, m.model, 16, sizeof data, 1, &error), &error);
     assert_true(mixed > need[0]);
+    const int with = OCTET_MIXED | OCTET_ADAPTS;
+    support_ok(octet_decompress_memory(&bytes, m.model, 16, sizeof data, with, &error), &error);
+    assert_true(bytes > mixed);
     octet_compress_params coding = {.keep = -1, .memory = 1};
     assert_int_equal(
         octet_compress_buffer(&back, &size, m.model, &coding, data, sizeof data, &error),

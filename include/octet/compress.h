@@ -43,6 +43,9 @@ typedef enum octet_content {
     OCTET_CONTENT_BYTES /* bytes as they are, whatever they are */
 } octet_content;
 
+/* What a file's blocks are coded with beside the model as it is, see `plain` and `adapt`. */
+enum { OCTET_MIXED = 1, OCTET_ADAPTS = 2 };
+
 typedef struct octet_compress_params {
     int streams; /* of a block at most, 1 to 4,096; 0: one for 16 KiB, up to 64. More decode faster
                     and cost ratio, since each begins without context */
@@ -103,11 +106,11 @@ octet_status octet_decompress(octet_model *model, const octet_decompress_params 
 
 /* Bytes of memory that coding and decoding take with the model, its weights included: known from
  * plans, before any of it is taken. Decoding: `streams` at once, blocks of `block` bytes (0:
- * 2^20), mixed or plain. */
+ * 2^20), with OCTET_MIXED, OCTET_ADAPTS, both or neither. */
 octet_status octet_compress_memory(int64_t *bytes, const octet_model *model,
                                    const octet_compress_params *params, octet_error *error);
 octet_status octet_decompress_memory(int64_t *bytes, const octet_model *model, int streams,
-                                     int64_t block, int mixed, octet_error *error);
+                                     int64_t block, int with, octet_error *error);
 
 /* The same between buffers. *out is the caller's, see octet_buffer_free; NULL after a failure. */
 octet_status octet_compress_buffer(uint8_t **out, size_t *out_size, octet_model *model,
@@ -140,7 +143,7 @@ octet_status octet_compressed_model(char fingerprint[33], const uint8_t header[6
                                     const char *name, octet_error *error);
 
 /* The most streams in a block, and the most bytes of content in one, of those blocks that begin
- * within head[n], a file's first bytes; 0 if none does. And whether they are mixed. */
-void octet_compressed_peek(int *streams, int64_t *block, int *mixed, const uint8_t *head, size_t n);
+ * within head[n], a file's first bytes; 0 if none does. *with: as in octet_decompress_memory. */
+void octet_compressed_peek(int *streams, int64_t *block, int *with, const uint8_t *head, size_t n);
 
 #endif

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "graph/planner.h"
+
 /* Of a run whose end is not known: the schedule stays on its plateau. */
 #define STEPS 1000000000
 
@@ -54,6 +56,30 @@ octet_status adapter_create(adapter **out, const model *m, size_t streams, uint3
                              (int64_t)a->batch, error);
     if (status)
         adapter_destroy(out);
+    return status;
+}
+
+octet_status adapter_bytes(int64_t *bytes, const config *c, size_t streams, octet_error *error) {
+    const int64_t batch = streams < ADAPT_BATCH ? (int64_t)streams : ADAPT_BATCH;
+    const config own = adapting(c, 1);
+    backend *planner = NULL;
+    model *m = NULL;
+    optimizer o = {0};
+    size_t step = 0;
+    octet_status status = planner_create(&planner, error);
+    if (!status)
+        status = model_outline(&m, planner, &own, error);
+    if (!status)
+        status = optimizer_create(&o, &m->params, &m->config.train, error);
+    if (!status)
+        status = step_measure(&step, m, &o, batch, batch, error);
+    if (!status) {
+        const planner_bytes all = planner_total(planner);
+        *bytes = (int64_t)(all.parameters + all.packed + step);
+    }
+    optimizer_finish(&o);
+    model_destroy(&m);
+    backend_destroy(&planner);
     return status;
 }
 

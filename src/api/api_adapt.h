@@ -26,6 +26,9 @@ typedef struct adapter {
 /* The weights of m, to learn from so many streams at the rate that matrices have, in millionths. */
 octet_status adapter_create(adapter **out, const model *m, size_t streams, uint32_t rate,
                             octet_error *error);
+/* What one of a model of this configuration takes in memory, without taking it. */
+octet_status adapter_bytes(int64_t *bytes, const config *c, size_t streams, octet_error *error);
+
 /* Accepts NULL; sets *a to NULL. */
 void adapter_destroy(adapter **a);
 

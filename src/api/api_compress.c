@@ -286,6 +286,10 @@ static octet_status write_file(compressor *c, octet_model *m, octet_content cont
     return status ? status : write_end(c, error);
 }
 
+static int coded_with(const compressor *c) {
+    return (c->coder.mixes ? OCTET_MIXED : 0) | (c->coder.adapts ? OCTET_ADAPTS : 0);
+}
+
 octet_status octet_compress_memory(int64_t *bytes, const octet_model *m,
                                    const octet_compress_params *p, octet_error *error) {
     compressor c = {.frame = 1};
@@ -295,7 +299,7 @@ octet_status octet_compress_memory(int64_t *bytes, const octet_model *m,
     if (status)
         return status;
     cut(&c, c.block, &each);
-    return needs_coding_bytes(bytes, m, c.block, each, c.coder.mixes, error);
+    return needs_coding_bytes(bytes, m, c.block, each, coded_with(&c), error);
 }
 
 octet_status octet_compress(octet_model *m, const octet_compress_params *p, const octet_io *io,
@@ -307,7 +311,7 @@ octet_status octet_compress(octet_model *m, const octet_compress_params *p, cons
         status = check_params(&c, m, p, error);
     if (!status) {
         cut(&c, c.block, &each);
-        status = needs_coding(m, c.block, each, c.coder.mixes, p ? p->memory : 0, io->name, error);
+        status = needs_coding(m, c.block, each, coded_with(&c), p ? p->memory : 0, io->name, error);
     }
     if (!status)
         status = transfer_start(&c.t, io, error);

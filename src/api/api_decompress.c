@@ -397,12 +397,14 @@ octet_status octet_compressed_model(char fingerprint[33], const uint8_t header[6
     return status;
 }
 
-void octet_compressed_peek(int *streams, int64_t *most, int *mixed, const uint8_t *head, size_t n) {
+void octet_compressed_peek(int *streams, int64_t *most, int *with, const uint8_t *head, size_t n) {
     size_t at = CONTAINER_HEADER_BYTES;
     container_header h = {0};
     container_block b = {0};
     *streams = 0;
-    *mixed = n >= at && !container_get_header(&h, head, "", NULL) && h.mixed;
+    *with = 0;
+    if (n >= at && !container_get_header(&h, head, "", NULL))
+        *with = (h.mixed ? OCTET_MIXED : 0) | (h.adapts ? OCTET_ADAPTS : 0);
     for (*most = 0; at + CONTAINER_BLOCK_BYTES <= n; at += CONTAINER_BLOCK_BYTES + b.payload) {
         if (container_get_block(&b, head + at, at, "", NULL) || b.kind == CONTAINER_END)
             return;

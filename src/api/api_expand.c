@@ -37,11 +37,11 @@ static void forget_session(expander *x) {
 }
 
 static octet_status prepare_session(expander *x, const container_block *b, octet_error *error) {
-    const int together = x->mixed || x->adapts;
-    const uint32_t most = x->at_once && !together ? x->at_once : AT_ONCE;
+    const int with = (x->mixed ? OCTET_MIXED : 0) | (x->adapts ? OCTET_ADAPTS : 0);
+    const uint32_t most = x->at_once && !with ? x->at_once : AT_ONCE;
     const uint32_t wanted = most < b->streams ? most : b->streams;
     const model *reads = &x->of_profile;
-    if (together && b->streams > CONTAINER_TOGETHER_MOST)
+    if (with && b->streams > CONTAINER_TOGETHER_MOST)
         return error_set(error, OCTET_CORRUPT, "%" PRIu32 " streams, %u can be read together",
                          b->streams, CONTAINER_TOGETHER_MOST);
     if (x->slots >= wanted && !x->adapts)
@@ -51,7 +51,7 @@ static octet_status prepare_session(expander *x, const container_block *b, octet
     if (!x->feeds)
         return error_memory(error, "streams", wanted * (double)sizeof *x->feeds);
     octet_status status =
-        needs_decoding(x->model, wanted, b->content, together, x->memory, x->t->io->name, error);
+        needs_decoding(x->model, wanted, b->content, with, x->memory, x->t->io->name, error);
     if (!status && x->adapts)
         status = adapter_create(&x->adapter, reads, b->streams, x->adapts, error);
     if (!status && x->adapts)

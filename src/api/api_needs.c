@@ -43,51 +43,66 @@ static octet_status measure(int64_t *bytes, const config *c, uint32_t streams, s
     return status;
 }
 
+/* Of the weights that learn, their moments and a step. */
+static octet_status add_adapter(int64_t *bytes, const config *c, size_t streams,
+                                octet_error *error) {
+    int64_t more = 0;
+    octet_status status = adapter_bytes(&more, c, streams, error);
+    *bytes += more;
+    return status;
+}
+
 octet_status needs_coding_bytes(int64_t *bytes, const octet_model *m, size_t block_bytes,
-                                size_t each, int mixed, octet_error *error) {
+                                size_t each, int with, octet_error *error) {
     const uint32_t streams = (uint32_t)((block_bytes + each - 1) / each);
     octet_status status = measure(bytes, &m->model->config, streams, each, error);
-    *bytes += (int64_t)(2 * block_bytes + coder_bytes(m->model, block_bytes, each, mixed));
+    *bytes +=
+        (int64_t)(2 * block_bytes + coder_bytes(m->model, block_bytes, each, with & OCTET_MIXED));
+    if (!status && with & OCTET_ADAPTS)
+        status = add_adapter(bytes, &m->model->config, streams, error);
     return status;
 }
 
 octet_status octet_decompress_memory(int64_t *bytes, const octet_model *m, int streams,
-                                     int64_t block_bytes, int mixed, octet_error *error) {
+                                     int64_t block_bytes, int with, octet_error *error) {
     const size_t content = block_bytes ? (size_t)block_bytes : BLOCK_BYTES;
     *bytes = 0;
     if (streams < 1 || streams > SESSION_MAX_STREAMS)
         return error_set(error, OCTET_ERROR, "%d streams: 1 to %d are possible", streams,
                          SESSION_MAX_STREAMS);
     octet_status status = measure(bytes, &m->model->config, (uint32_t)streams, 0, error);
-    *bytes += (int64_t)(2 * content + (mixed ? context_mix_bytes(content, content) : 0));
+    *bytes +=
+        (int64_t)(2 * content + (with & OCTET_MIXED ? context_mix_bytes(content, content) : 0));
+    if (!status && with & OCTET_ADAPTS)
+        status = add_adapter(bytes, &m->model->config, (size_t)streams, error);
     return status;
 }
 
 #define MB(bytes) ((double)(bytes) / 1e6)
 
-octet_status needs_coding(const octet_model *m, size_t block_bytes, size_t each, int mixed,
+octet_status needs_coding(const octet_model *m, size_t block_bytes, size_t each, int with,
                           int64_t allowed, const char *name, octet_error *error) {
     int64_t needed = 0;
     octet_status status =
-        allowed ? needs_coding_bytes(&needed, m, block_bytes, each, mixed, error) : OCTET_OK;
+        allowed ? needs_coding_bytes(&needed, m, block_bytes, each, with, error) : OCTET_OK;
     if (status || needed <= allowed)
         return status;
     return error_set(
         error, OCTET_ERROR,
         "%s: coding needs %.1f MB, %.1f MB are allowed: shorter blocks, fewer streams%s "
         "or a smaller model need less",
-        name, MB(needed), MB(allowed), mixed ? ", no mixing" : "");
+        name, MB(needed), MB(allowed), with & OCTET_MIXED ? ", no mixing" : "");
 }
 
-octet_status needs_decoding(const octet_model *m, uint32_t streams, uint64_t block_bytes, int mixed,
+octet_status needs_decoding(const octet_model *m, uint32_t streams, uint64_t block_bytes, int with,
                             int64_t allowed, const char *name, octet_error *error) {
     int64_t needed = 0, fewer = 0;
     octet_status status = allowed ? octet_decompress_memory(&needed, m, (int)streams,
-                                                            (int64_t)block_bytes, mixed, error)
+                                                            (int64_t)block_bytes, with, error)
                                   : OCTET_OK;
     if (status || needed <= allowed)
         return status;
-    if (mixed)
+    if (with)
         return error_set(error, OCTET_ERROR,
                          "%s: decoding its %" PRIu32 " streams needs %.1f MB, %.1f MB are allowed: "
                          "made with fewer it would need less",

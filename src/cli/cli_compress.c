@@ -52,15 +52,15 @@ static void tell_done(const passage *p, const octet_compress_report *r) {
 static void tell_memory(const passage *p) {
     const packing *run = p->run;
     int64_t bytes = 0, block = 0;
-    int streams = 0, mixed = 0;
+    int streams = 0, with = 0;
     if (!run->cli->verbose || !p->model)
         return;
     if (run->decompress)
-        octet_compressed_peek(&streams, &block, &mixed, (uint8_t *)p->head, p->head_n);
-    const int most = run->decoding.streams && !mixed ? run->decoding.streams : 256;
+        octet_compressed_peek(&streams, &block, &with, (uint8_t *)p->head, p->head_n);
+    const int most = run->decoding.streams && !with ? run->decoding.streams : 256;
     streams = most < streams ? most : streams;
     if (run->decompress && streams &&
-        !octet_decompress_memory(&bytes, p->model, streams, block, mixed, NULL))
+        !octet_decompress_memory(&bytes, p->model, streams, block, with, NULL))
         cli_detail(run->cli, "%s: %d streams at once, %.1f MB of memory", p->name, streams,
                    (double)bytes / 1e6);
     if (!run->decompress && !octet_compress_memory(&bytes, p->model, &run->coding, NULL))
@@ -110,13 +110,15 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
         const int most = r->streams < 256 ? r->streams : 256;
+        const int with = (info->mixed ? OCTET_MIXED : 0) | (info->adapts > 0 ? OCTET_ADAPTS : 0);
         if (octet_decompress_memory(&memory, p->model, most ? most : 1,
-                                    r->content < 1 << 20 ? (int64_t)r->content : 0, info->mixed,
-                                    NULL))
+                                    r->content < 1 << 20 ? (int64_t)r->content : 0, with, NULL))
             memory = -1;
     }
     return json_pack(
-        "{s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:i}",
+        "{s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:s, s:o, s:o, s:o, s:s, s:s, s:i, "
+        "s:b, "
+        "s:o}",
         "path", cli_json_text(p->name), "compressed", (json_int_t)r->compressed, "bytes",
         (json_int_t)r->content, "bpb", cli_json_number(content ? 8 * size / content : 0), "ratio",
         cli_json_number(content / size), "ratio_with_model",
@@ -125,7 +127,7 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
         "streams", r->streams, "model", info->fingerprint, "model_path",
         p->model ? cli_json_text(about.path) : json_null(), "model_bytes", number_or_null(model),
         "memory", number_or_null(memory), "profile", info->profile, "codec", info->codec, "rate_hz",
-        info->rate_hz);
+        info->rate_hz, "mixed", info->mixed, "adapts", cli_json_number(info->adapts));
 }
 
 static void print_row(const passage *p, const octet_compressed_info *info) {

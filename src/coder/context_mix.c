@@ -25,7 +25,7 @@ enum {
     REPEAT_MOST = 32, /* longer ones count as this */
     CELLS = 33,       /* of a correction, over odds from -12 to 12 */
     CELL_ODDS = 24 * ODDS_ONE / (CELLS - 1),
-    CELL_CONTEXTS = 1 << 16,
+    CELLS_MOST = 1 << 16, /* contexts of a correction */
     LINES_MOST = 1 << 18,
     PLACES_MOST = 1 << 20
 };
@@ -74,7 +74,8 @@ struct context_mix {
     counter alone[256], hits[REPEAT_MOST + 1];
     int32_t certain_weights[LEVELS * REPEATS][INPUTS];
     int32_t node_weights[256][INPUTS], byte_weights[256][INPUTS];
-    int32_t (*cells[2])[CELLS]; /* difference to cell_start */
+    int32_t (*cells[2])[CELLS]; /* by a hash: difference to cell_start */
+    int cell_shift;             /* of the hash */
     int32_t cell_start[CELLS];
     uint64_t coded;
     uint32_t share[COUNT_MOST + 1]; /* of a step towards what came, by count, of 2^16 */
@@ -244,8 +245,8 @@ static uint32_t predict(context_mix *m, const frequencies *f, uint32_t last, uin
     const int at = place / CELL_ODDS;
     const int32_t part = place % CELL_ODDS;
     d->near_cell = at + (part >= CELL_ODDS / 2);
-    d->cells[0] = m->cells[0][last << 8 | (uint32_t)d->node];
-    d->cells[1] = m->cells[1][hash(last_two, (uint32_t)d->node) >> 16];
+    d->cells[0] = m->cells[0][hash(last, (uint32_t)d->node) >> m->cell_shift];
+    d->cells[1] = m->cells[1][hash(last_two, (uint32_t)d->node) >> m->cell_shift];
     const uint32_t p =
         (d->mixed + corrected(m, d->cells[0], at, part) + 2 * corrected(m, d->cells[1], at, part)) /
         4;
@@ -399,18 +400,20 @@ int context_mix_decode(context_mix *m, size_t stream, const frequencies *f, rang
 /* --- memory */
 
 typedef struct sizes {
-    size_t streams, lines, places, bytes;
+    size_t streams, lines, places, cells, bytes;
 } sizes;
 
 static sizes sizes_of(size_t n, size_t each) {
-    sizes s = {.streams = (n + each - 1) / each, .lines = 64, .places = 64};
+    sizes s = {.streams = (n + each - 1) / each, .lines = 64, .places = 64, .cells = 64};
     while (s.lines < LINES_MOST && s.lines < n / 4)
         s.lines *= 2;
     while (s.places < PLACES_MOST && s.places < n)
         s.places *= 2;
+    while (s.cells < CELLS_MOST && s.cells < n)
+        s.cells *= 2;
     s.bytes = sizeof(context_mix) + n + s.streams * sizeof(stream_state) +
               CONTEXTS * s.lines * sizeof(line) + s.places * sizeof(uint32_t) +
-              2 * CELL_CONTEXTS * sizeof(int32_t[CELLS]);
+              2 * s.cells * sizeof(int32_t[CELLS]);
     return s;
 }
 
@@ -432,13 +435,16 @@ octet_status context_mix_create(context_mix **out, size_t n, size_t each, octet_
     for (int i = 0; i < CONTEXTS; i++)
         whole &= (m->table[i] = calloc(size.lines, sizeof *m->table[i])) != NULL;
     for (int k = 0; k < 2; k++)
-        whole &= (m->cells[k] = calloc(CELL_CONTEXTS, sizeof *m->cells[k])) != NULL;
+        whole &= (m->cells[k] = calloc(size.cells, sizeof *m->cells[k])) != NULL;
     if (!whole) {
         context_mix_destroy(out);
         return error_memory(error, "context mixing", (double)size.bytes);
     }
     m->line_mask = (uint32_t)size.lines - 1;
     m->place_mask = (uint32_t)size.places - 1;
+    m->cell_shift = 32;
+    for (size_t i = size.cells; i > 1; i /= 2)
+        m->cell_shift--;
     fill_tables(m);
     for (size_t i = 0; i < size.streams; i++)
         m->streams[i].begin = i * each;
