@@ -27,6 +27,7 @@ typedef struct octet_continue_params {
     int64_t keep;             /* as in octet_session_params; -1: the model's */
     octet_sampling sampling;  /* continuation i draws as number sampling.number + i */
     const volatile int *stop; /* set to non-zero to end with OCTET_STOPPED; may be NULL */
+    octet_profile profile;    /* 0: f32 */
 } octet_continue_params;
 
 /* Continues n bytes, all of which the model reads. Turn by turn each continuation that the model

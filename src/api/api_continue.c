@@ -19,7 +19,9 @@ enum {
 octet_status octet_continue(octet_model *m, const uint8_t *prompt, size_t n,
                             const octet_continue_params *p, octet_continue_visit *visit,
                             void *context, octet_error *error) {
-    return continuation_run(m->model, prompt, n, p, visit, context, error);
+    model reads;
+    const octet_status status = api_model_profile(&reads, m, p->profile, error);
+    return status ? status : continuation_run(&reads, prompt, n, p, visit, context, error);
 }
 
 /* --- clips */

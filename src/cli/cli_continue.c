@@ -26,7 +26,7 @@ static const option_usage usage = {
 };
 
 typedef struct continue_options {
-    const char *model, *out;
+    const char *model, *out, *profile;
     double seconds;
     int only_new, raw, force;
     sampling_options sampling;
@@ -263,6 +263,13 @@ static octet_status prepare(continue_run *r, const octet_model *model, octet_err
     return error->code = OCTET_NO_MEMORY;
 }
 
+/* On the processor int8 keeps up with what is heard; devices compute in f32 alone. */
+static octet_profile profile_of(const continue_run *r) {
+    const char *device = r->cli->device;
+    const int on_cpu = !device || !strcmp(device, "cpu");
+    return cli_profile(r->o->profile ? r->o->profile : on_cpu ? "int8" : "f32");
+}
+
 static octet_status run_continue(continue_run *r, const volatile int *stop, octet_model *model,
                                  octet_error *error) {
     const sampling_options *o = &r->o->sampling;
@@ -270,7 +277,8 @@ static octet_status run_continue(continue_run *r, const volatile int *stop, octe
                                           .bytes = r->bytes,
                                           .keep = o->keep,
                                           .sampling = sampling_of(o, 0),
-                                          .stop = stop};
+                                          .stop = stop,
+                                          .profile = profile_of(r)};
     int64_t clipped;
     octet_status status = OCTET_OK;
     if (is_stream(r->o))
@@ -300,6 +308,7 @@ static int parse(cli *c, continue_options *o, int *argc, char **argv) {
          .argument = "MODEL",
          .help = "checkpoint, directory of a run, or bundled model (default: speech)"},
         OPTION_DEVICE,
+        OPTION_PROFILE(o->profile, "int8 on the CPU"),
         {.name = "seconds",
          .kind = OPTION_REAL,
          .value = &o->seconds,
