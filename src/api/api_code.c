@@ -90,6 +90,16 @@ static void code_byte(coder *c, size_t stream, int64_t offset) {
     }
 }
 
+/* Where the weights do not stand the rate, the rate is wrong, not the data. */
+static octet_status learn_round(coder *c, int64_t round, octet_error *error) {
+    octet_error inner = {0};
+    const octet_status status = adapter_learn(c->adapter, c->streams, c->texts, round, &inner);
+    if (!status)
+        return OCTET_OK;
+    return error_set(error, status == OCTET_CORRUPT ? OCTET_ERROR : status, "%s: %s",
+                     c->t->io->name, inner.text);
+}
+
 static octet_status code_windows(coder *c, octet_error *error) {
     octet_status status = OCTET_OK;
     int64_t end = 0;
@@ -101,7 +111,7 @@ static octet_status code_windows(coder *c, octet_error *error) {
                 if (at < c->streams[i].n)
                     code_byte(c, i, at);
         if (c->adapter && !status && end < (int64_t)c->each)
-            status = adapter_learn(c->adapter, c->streams, c->texts, w, error);
+            status = learn_round(c, w, error);
     }
     return status;
 }
