@@ -1,7 +1,7 @@
 #!/bin/sh
 # codec_cli_test.sh BINARY: octet encode, decode, continue and plot as people and scripts use them: round
 # trips, losses that are said, pipes, odd files, full disks, signals. Makes its own audio. Prints TAP.
-octet=$(realpath "$1")
+octet=$(realpath "$1") models=$(cd "$(dirname "$0")/../samples/models" && pwd)
 [ -x "$octet" ] || {
     echo "usage: codec_cli_test.sh BINARY" >&2
     exit 1
@@ -442,8 +442,10 @@ verdict "also of several" $?
 run $going clip.wav -o twice.wav -f
 [ "$rc" -eq 0 ] && cmp -s longer.wav twice.wav
 verdict "but for -f" $?
+export OCTET_MODELS="$models"
 works "the default model is speech" 'seam at 0\.500 s, 0\.600 s in all' continue clip.wav --seconds 0.1 -o spoken.wav
 works "in f32 too" 'seam at 0\.500 s, 0\.600 s in all' continue clip.wav --seconds 0.1 --profile f32 -o spoken2.wav
+unset OCTET_MODELS
 sed 's/"codec.*"channels": 1, //' audio.json >text.json
 "$octet" train samples -c text.json -o text --threads 2 >/dev/null 2>&1
 fails "a model of text" 4 'model text/best.safetensors reads no audio' continue -m text clip.wav -o new.wav
