@@ -20,6 +20,8 @@ build=$root/build
 [ -f "$build/build.ninja" ] || meson setup "$build" "$root" -Dbuildtype=release >/dev/null || exit 1
 ninja -C "$build" octet bench/continuation_stats >/dev/null || exit 1
 mkdir -p "$out" || exit 1
+: "${OCTET_MODELS:=$root/samples/models}"
+export OCTET_MODELS
 "$build/bench/continuation_stats" "$model" "$1" "$out" || exit 1
 for clip in 1 2 3 4; do
     set --
