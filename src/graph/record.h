@@ -21,4 +21,14 @@ typedef void gradient_function(graph *g, const node *n, tensor *const *d_output)
 /* The function of an op, NULL when it has none. */
 gradient_function *gradient_of(op op);
 
+/* False when recording has failed already or an input is missing because of it. */
+int record_ready(const graph *g, const tensor *a, const tensor *b);
+
+/* Keeps the first error, "op: a[..] does not go with b[..]: why", and gives NULL. */
+tensor *record_refusal(graph *g, op kind, const tensor *a, const tensor *b, const char *why);
+
+/* A node of n inputs whose result has the shape of `like`. */
+tensor *record_like(graph *g, op kind, int n, tensor *const *inputs, const tensor *like,
+                    op_params params);
+
 #endif
