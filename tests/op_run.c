@@ -245,3 +245,11 @@ void op_values_compare(const op_run *r, const op_values *got, const op_values *r
         }
     }
 }
+
+const op_entry op_entries[OP_COUNT] = {
+#define ROW(ID, name) {#name, OP_##ID, &test_op_##name},
+#define NONE(ID, name, reason) {#name, OP_##ID, &test_op_##name},
+    OP_LIST(ROW, NONE)
+#undef ROW
+#undef NONE
+};

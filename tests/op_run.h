@@ -54,4 +54,13 @@ double op_value_at(const op_values *v, int i, int64_t k);
 /* Fails the test where an element of got is farther from the reference's than the case's bound. */
 void op_values_compare(const op_run *r, const op_values *got, const op_values *ref);
 
+/* Every op, by its number. */
+typedef struct op_entry {
+    const char *name;
+    op id;
+    const op_row *row;
+} op_entry;
+
+extern const op_entry op_entries[OP_COUNT];
+
 #endif

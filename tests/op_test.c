@@ -16,20 +16,6 @@
 #include "ref/ref_backend.h"
 #include "support.h"
 
-typedef struct op_entry {
-    const char *name;
-    op id;
-    const op_row *row;
-} op_entry;
-
-static const op_entry entries[OP_COUNT] = {
-#define ROW(ID, name) {#name, OP_##ID, &test_op_##name},
-#define NONE(ID, name, reason) {#name, OP_##ID, &test_op_##name},
-    OP_LIST(ROW, NONE)
-#undef ROW
-#undef NONE
-};
-
 static backend *cpu_backend_of(int n_threads, cpu_isa cap) {
     octet_error error = {0};
     backend *b = NULL;
@@ -297,10 +283,10 @@ int main(void) {
         {"equals_reference", check_reference}, {"gradient", check_gradient}, {"bits", check_bits}};
     memset(tests, 0, sizeof tests);
     for (int i = 0; i < 3 * OP_COUNT; i++) {
-        snprintf(names[i], sizeof names[i], "%s_%s", entries[i / 3].name, checks[i % 3].name);
+        snprintf(names[i], sizeof names[i], "%s_%s", op_entries[i / 3].name, checks[i % 3].name);
         tests[i].name = names[i];
         tests[i].test_func = checks[i % 3].function;
-        tests[i].initial_state = (void *)(uintptr_t)&entries[i / 3];
+        tests[i].initial_state = (void *)(uintptr_t)&op_entries[i / 3];
     }
     tests[3 * OP_COUNT].name = "matmul_by_openblas_equals_reference";
     tests[3 * OP_COUNT].test_func = check_openblas;

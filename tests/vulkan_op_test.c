@@ -17,20 +17,6 @@
 #include "support.h"
 #include "vulkan/vulkan_backend.h"
 
-typedef struct op_entry {
-    const char *name;
-    op id;
-    const op_row *row;
-} op_entry;
-
-static const op_entry entries[OP_COUNT] = {
-#define ROW(ID, name) {#name, OP_##ID, &test_op_##name},
-#define NONE(ID, name, reason) {#name, OP_##ID, &test_op_##name},
-    OP_LIST(ROW, NONE)
-#undef ROW
-#undef NONE
-};
-
 #define SAMPLE 12 /* cases of an op */
 
 static backend *ref, *vulkan;
@@ -117,11 +103,12 @@ int main(void) {
     memset(tests, 0, sizeof tests);
     for (int i = 0; i < OP_COUNT; i++) {
         snprintf(names[i], sizeof names[i],
-                 is_lacking(entries[i].id) ? "vulkan_%s_is_refused" : "vulkan_%s_equals_reference",
-                 entries[i].name);
+                 is_lacking(op_entries[i].id) ? "vulkan_%s_is_refused"
+                                              : "vulkan_%s_equals_reference",
+                 op_entries[i].name);
         tests[i].name = names[i];
         tests[i].test_func = check_reference;
-        tests[i].initial_state = (void *)(uintptr_t)&entries[i];
+        tests[i].initial_state = (void *)(uintptr_t)&op_entries[i];
     }
     return cmocka_run_group_tests_name("vulkan ops", tests, open_backends, close_backends);
 }
