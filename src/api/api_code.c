@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/cpu_backend.h"
+
 /* --- what is prepared for a shape of blocks: all but the last have the same */
 
 static void forget_shape(coder *c) {
@@ -32,7 +34,7 @@ static int64_t round_bytes(const model *m, size_t each) {
 
 size_t coder_bytes(const model *m, size_t n, size_t each, int mixes) {
     const size_t texts = (n + each - 1) / each;
-    return texts * (size_t)round_bytes(m, each) * sizeof(frequencies) +
+    return texts * (size_t)round_bytes(m, each) * sizeof(coder_expected) +
            (mixes ? context_mix_bytes(n, each) : 0);
 }
 
@@ -66,6 +68,21 @@ static octet_status prepare_shape(coder *c, size_t texts, size_t each, octet_err
 
 /* --- bytes */
 
+static octet_status expect_byte(const coder *c, coder_expected *to, const float *logits, int byte,
+                                octet_error *error) {
+    frequencies f;
+    octet_status status = frequencies_set(&f, logits, (int)c->model->config.vocabulary, error);
+    if (status)
+        return status;
+    if (c->mix) {
+        context_mix_expect(&to->mixed, c->mix, &f, byte);
+    } else {
+        to->below = f.below[byte];
+        to->count = f.below[byte + 1] - f.below[byte];
+    }
+    return OCTET_OK;
+}
+
 /* A window_visit. */
 static octet_status expect(void *context, int64_t text, int64_t offset, const float *logits,
                            octet_error *error) {
@@ -73,20 +90,19 @@ static octet_status expect(void *context, int64_t text, int64_t offset, const fl
     const octet_status status = transfer_stopped(c->t, error);
     if (status)
         return status;
-    return frequencies_set(&c->expected[text * c->round + offset - c->first], logits,
-                           (int)c->model->config.vocabulary, error);
+    return expect_byte(c, &c->expected[text * c->round + offset - c->first], logits,
+                       c->streams[text].bytes[offset], error);
 }
 
 static void code_byte(coder *c, size_t stream, int64_t offset) {
-    const frequencies *f = &c->expected[(int64_t)stream * c->round + offset - c->first];
+    const coder_expected *x = &c->expected[(int64_t)stream * c->round + offset - c->first];
     range_encoder *e = &c->encoders[stream];
-    const int byte = c->streams[stream].bytes[offset];
-    const uint32_t count = f->below[byte + 1] - f->below[byte];
     if (c->mix) {
-        c->bits += context_mix_encode(c->mix, stream, f, byte, e);
+        c->bits +=
+            context_mix_encode(c->mix, stream, &x->mixed, c->streams[stream].bytes[offset], e);
     } else {
-        range_encode(e, f->below[byte], count, FREQUENCY_BITS);
-        c->bits += FREQUENCY_BITS - log2(count);
+        range_encode(e, x->below, x->count, FREQUENCY_BITS);
+        c->bits += FREQUENCY_BITS - log2(x->count);
     }
 }
 
@@ -173,7 +189,7 @@ octet_status coder_run(coder *c, const uint8_t *content, size_t n, size_t each, 
     const size_t texts = (n + each - 1) / each;
     octet_status status = prepare_shape(c, texts, each, error);
     if (!status && c->mixes)
-        status = context_mix_create(&c->mix, n, each, error);
+        status = context_mix_create(&c->mix, n, each, cpu_backend_isa(c->model->backend), error);
     c->bits = 0;
     for (size_t i = 0; i < texts && !status; i++) {
         const size_t left = n - i * each;

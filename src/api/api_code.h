@@ -15,6 +15,14 @@
 #include "eval/score_windows.h"
 #include "infer/session_core.h"
 
+/* What is kept of the model's frequencies of a byte. */
+typedef union coder_expected {
+    context_mix_expected mixed;
+    struct {
+        uint32_t below, count; /* without mixing */
+    };
+} coder_expected;
+
 typedef struct coder {
     const transfer *t;
     const model *model;
@@ -28,9 +36,9 @@ typedef struct coder {
     session *session;
     size_t texts, each;
     const uint8_t *content;
-    window_text *streams;    /* [texts] */
-    range_encoder *encoders; /* [texts] */
-    frequencies *expected;   /* [texts, round], of bytes first to first + round - 1 */
+    window_text *streams;     /* [texts] */
+    range_encoder *encoders;  /* [texts] */
+    coder_expected *expected; /* [texts, round], of bytes first to first + round - 1 */
     int64_t first, round;
     context_mix *mix;
     double bits; /* of the block */

@@ -8,6 +8,7 @@
 #include "api/api_needs.h"
 #include "coder/frequencies.h"
 #include "coder/range_coder.h"
+#include "cpu/cpu_backend.h"
 
 /* A session runs no more streams in one batch: with more slots there is nothing to gain. */
 #define AT_ONCE 256
@@ -168,7 +169,8 @@ octet_status expander_run(expander *x, const container_block *b, const uint8_t *
     if (!status)
         status = prepare_session(x, b, error);
     if (!status && x->mixed)
-        status = context_mix_create(&x->mix, b->content, each, error);
+        status = context_mix_create(&x->mix, b->content, each,
+                                    cpu_backend_isa(x->of_profile.backend), error);
     if (!status && x->adapts)
         status = run_rounds(x, b, content, each, error);
     for (uint32_t i = 0; i < b->streams && !x->adapts && !status; i += x->slots)
