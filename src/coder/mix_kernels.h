@@ -17,8 +17,8 @@ typedef struct mix_kernels {
     void (*learn)(int32_t *const weights[3], const int32_t *input, int32_t rate);
 } mix_kernels;
 
-/* Those for an instruction set by its name, one that the processor has: "avx2" and "avx512", else
- * what every processor has. */
+/* Those for an instruction set by its name, one that the processor has: "scalar", or what has AVX2
+ * too. */
 const mix_kernels *mix_kernels_get(const char *isa);
 
 extern const mix_kernels mix_kernels_avx2;

@@ -20,7 +20,7 @@ octet_status cpu_backend_create(backend **out, const cpu_backend_params *params,
  */
 octet_status cpu_backend_part(backend **out, backend *whole, octet_error *error);
 
-/* The instruction set in use ("scalar", "avx2", "avx512"), and the number of threads. */
+/* The instruction set in use ("scalar", "avx2", "avx512", "amx"), and the number of threads. */
 const char *cpu_backend_isa(const backend *b);
 int cpu_backend_threads(const backend *b);
 
