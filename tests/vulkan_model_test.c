@@ -13,6 +13,7 @@
 
 #include "eval/score_windows.h"
 #include "graph_run.h"
+#include "infer/continuation.h"
 #include "infer/session_core.h"
 #include "ref/ref_backend.h"
 #include "support.h"
@@ -155,23 +156,71 @@ static void training_repeats_itself(void **state) {
     assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
 }
 
+/* --- counting */
+
+static void run_training(backend *b) {
+    double loss[2];
+    train(loss, b, runs[0], 2);
+}
+
+static void run_scoring(backend *b) {
+    octet_error error = {0};
+    uint8_t bytes[BYTES];
+    double total;
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_PAPER, SEED);
+    support_ok(score_windows(m, bytes, BYTES, &(octet_score_params){.keep = -1}, &total, &error),
+               &error);
+    model_destroy(&m);
+}
+
+static void run_session(backend *b) {
+    uint8_t bytes[BYTES];
+    float bits[BYTES];
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_THREE, SEED);
+    stream_bits(bits, m, bytes, BYTES);
+    model_destroy(&m);
+}
+
+static octet_status take_byte(void *context, int sample, uint8_t byte, octet_error *error) {
+    (void)context, (void)sample, (void)byte, (void)error;
+    return OCTET_OK;
+}
+
+/* Which bytes are drawn changes nothing in what is run. */
+static void run_continuation(backend *b) {
+    octet_error error = {0};
+    uint8_t bytes[BYTES];
+    const octet_continue_params p = {
+        .samples = 3, .bytes = 20, .keep = -1, .sampling = {.temperature = 1}};
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_PAPER, SEED);
+    support_ok(continuation_run(m, bytes, BYTES, &p, take_byte, NULL, &error), &error);
+    model_destroy(&m);
+}
+
 /* As many nodes as the reference runs for the same: none was computed anywhere else. */
 static void device_runs_every_node(void **state) {
     (void)state;
+    static void (*const all[])(backend *) = {run_training, run_scoring, run_session,
+                                             run_continuation};
     octet_error error = {0};
-    double loss[2];
-    backend *ref = NULL;
     if (!vulkan)
         skip();
-    support_ok(ref_backend_create(&ref, &error), &error);
-    train(loss, ref, runs[0], 2);
-    const vulkan_counts before = vulkan_backend_counts(vulkan);
-    train(loss, vulkan, runs[0], 2);
-    const vulkan_counts after = vulkan_backend_counts(vulkan);
-    assert_true(ref_backend_counts(ref).nodes > 0);
-    assert_int_equal(after.nodes - before.nodes, ref_backend_counts(ref).nodes);
-    assert_true(after.dispatches - before.dispatches >= ref_backend_counts(ref).nodes);
-    backend_destroy(&ref);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        backend *ref = NULL;
+        support_ok(ref_backend_create(&ref, &error), &error);
+        all[i](ref);
+        const int64_t nodes = ref_backend_counts(ref).nodes;
+        const vulkan_counts before = vulkan_backend_counts(vulkan);
+        all[i](vulkan);
+        const vulkan_counts after = vulkan_backend_counts(vulkan);
+        assert_true(nodes > 0);
+        assert_int_equal(after.nodes - before.nodes, nodes);
+        assert_true(after.dispatches - before.dispatches >= nodes);
+        backend_destroy(&ref);
+    }
 }
 
 /* A backend that has run nothing goes while what it began with may be on its way. */

@@ -3,7 +3,7 @@
 # synchronization validation; and the shaders in the tree against their sources. Prints TAP.
 #
 # BUILD holds the test programs, MESA what tests/lavapipe.sh unpacked. No device is a failure, as is any message of
-# the layer.
+# the layer. import_test is the one of the CPU, with its bounds: with OCTET_VULKAN imported models are on the device.
 build=$1 octet=$3
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 work=$(mktemp -d) || exit 1
@@ -59,7 +59,7 @@ khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDA
 END
 export VK_LAYER_SETTINGS_PATH="$work/vk_layer_settings.txt" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 : >"$work/all_messages"
-for test in vulkan_op_test vulkan_model_test vulkan_fault_test; do
+for test in vulkan_op_test vulkan_model_test vulkan_fault_test import_test; do
     "$build/tests/$test" >"$work/$test" 2>&1 </dev/null
     code=$?
     cat "$work/messages" >>"$work/all_messages" || echo "$test: no layer was loaded" >>"$work/all_messages"
