@@ -211,6 +211,7 @@ static void device_runs_every_node(void **state) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         backend *ref = NULL;
         support_ok(ref_backend_create(&ref, &error), &error);
+        ref->distant = vulkan->distant; /* the same graphs */
         all[i](ref);
         const int64_t nodes = ref_backend_counts(ref).nodes;
         const vulkan_counts before = vulkan_backend_counts(vulkan);
@@ -221,6 +222,32 @@ static void device_runs_every_node(void **state) {
         assert_true(after.dispatches - before.dispatches >= nodes);
         backend_destroy(&ref);
     }
+}
+
+/* No round trip for a byte: a submission for each level and patch. */
+static void patches_are_drawn_at_once(void **state) {
+    (void)state;
+    enum { DRAWN = 48 };
+    octet_error error = {0};
+    const octet_sampling sampling = {.temperature = 1, .seed = 2};
+    int stream;
+    session *s = NULL;
+    if (!vulkan)
+        skip();
+    model *m = tiny_model(vulkan, TINY_PAPER, SEED);
+    const int64_t patch = m->shape[0].unit_bytes;
+    support_ok(session_create(&s, m, 1, -1, &error), &error);
+    support_ok(session_join(s, &stream, &error), &error);
+    const int64_t before = vulkan_backend_counts(vulkan).submissions;
+    for (int i = 0; i < DRAWN; i++) {
+        uint8_t byte;
+        support_ok(session_sample(s, stream, &sampling, &byte, &error), &error);
+        support_ok(session_feed(s, &(octet_feed){stream, &byte, 1, NULL}, 1, &error), &error);
+    }
+    const int64_t submissions = vulkan_backend_counts(vulkan).submissions - before;
+    assert_true(submissions <= 2 * (DRAWN / patch) + 2); /* two levels; 2: of wrong guesses */
+    session_destroy(&s);
+    model_destroy(&m);
 }
 
 /* A backend that has run nothing goes while what it began with may be on its way. */
@@ -300,10 +327,11 @@ static void memory_is_kept_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(backends_come_and_go),    cmocka_unit_test(memory_is_kept_apart),
-        cmocka_unit_test(refusals_name_the_op),    cmocka_unit_test(want_of_memory_says_how_much),
-        cmocka_unit_test(streams_cost_the_same),   cmocka_unit_test(training_takes_the_same_way),
-        cmocka_unit_test(training_repeats_itself), cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(backends_come_and_go),      cmocka_unit_test(memory_is_kept_apart),
+        cmocka_unit_test(refusals_name_the_op),      cmocka_unit_test(want_of_memory_says_how_much),
+        cmocka_unit_test(streams_cost_the_same),     cmocka_unit_test(training_takes_the_same_way),
+        cmocka_unit_test(training_repeats_itself),   cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(patches_are_drawn_at_once),
     };
     return cmocka_run_group_tests_name("vulkan models", tests, open_device, close_device);
 }

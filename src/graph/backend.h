@@ -32,6 +32,8 @@ typedef struct backend_interface {
 
 struct backend {
     const backend_interface *interface;
+    int distant; /* a run takes long to come back, however little it computes: ask for much at once
+                  */
 };
 
 struct program {

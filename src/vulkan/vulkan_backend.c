@@ -176,6 +176,7 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     if (!b)
         return error_memory(error, "backend", sizeof *b);
     b->base.interface = &vulkan_interface;
+    b->base.distant = 1;
     pthread_mutex_init(&b->turn, NULL);
     octet_status status = vulkan_device_open(&b->device, index, error);
     if (!status)
