@@ -277,6 +277,15 @@ static const char *record_wrong(graph *g, variable *rows, variable *keys, int wh
                         graph_variable(g, rows));
         return "attention_sinks";
     }
+    case 57: /* one base too few; three settings; an end that is no logit */
+        draw_symbol(g, m34, v3, m34, i2, -1);
+        return "draw_symbol";
+    case 58:
+        draw_symbol(g, m34, v3, m43, i3, -1);
+        return "draw_symbol";
+    case 59:
+        draw_symbol(g, m34, v3, m34, i3, 4);
+        return "draw_symbol";
     default:
         return NULL;
     }

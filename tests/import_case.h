@@ -41,6 +41,7 @@ const safetensors_tensor *import_case_tensor(const safetensors *data, const char
 octet_model *import_case_open(octet_runtime *runtime, const import_case *c, const char *path,
                               const char *const *more, int with_version);
 
+/* On the CPU, or with OCTET_VULKAN=N on that device. */
 octet_runtime *import_case_runtime(void);
 
 /* --- whole windows of any symbols */

@@ -3,6 +3,7 @@
 #include "op_cases.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "support.h"
 
@@ -247,6 +248,28 @@ static void build_cross_entropy_grad(op_case *c, int index) {
 }
 const op_row test_op_cross_entropy_grad = {2 * COUNT(vocabularies) * COUNT(loss_rows),
                                            build_cross_entropy_grad};
+
+/* Temperatures, the first k, the first p of the sum, and those of at least m; no bound: the very
+ * symbol. */
+static void build_draw_symbol(op_case *c, int index) {
+    static const float settings[][4] = {{1, 0, 1, 0},       {0.25f, 0, 1, 0},    {3, 5, 1, 0},
+                                        {1, 1, 1, 0},       {1, 0, 0.4f, 0},     {1, 40, 0.9f, 0},
+                                        {1, 0, 1, 0.0625f}, {2, 9, 0.7f, 0.125f}};
+    const int64_t V = vocabularies[case_pick(&index, COUNT(vocabularies))];
+    const int64_t n = loss_rows[case_pick(&index, COUNT(loss_rows))];
+    const int32_t end = index ? (int32_t)V - 1 : -1;
+    tensor *logits = case_data(c, -4, 4, SHAPE(n, V));
+    if (n > 1) /* equal ones */
+        for (int64_t i = 0; i < V; i += 3)
+            case_floats(c)[i] = 3.5f;
+    tensor *draw = case_data(c, 0, 1, SHAPE(n)), *chosen = case_data(c, 0, 0, SHAPE(n, 4));
+    for (int64_t r = 0; r < n; r++)
+        memcpy(case_floats(c) + 4 * r, settings[(r + V) % COUNT(settings)], sizeof *settings);
+    tensor *base = case_integers(c, 0, 700, SHAPE(n));
+    c->unit = 1;
+    case_output(c, draw_symbol(c->graph, logits, draw, chosen, base, end));
+}
+const op_row test_op_draw_symbol = {2 * COUNT(vocabularies) * COUNT(loss_rows), build_draw_symbol};
 
 static void build_norm_factor(op_case *c, int index) {
     static const float sums[] = {0, 1e-12f, 0.25f, 1, 7, 1e12f};

@@ -169,6 +169,11 @@ static void keep_values(op_run *r, program *p, op_values *out) {
     for (int i = 0; i < r->n_results; i++) {
         void *data = add_values(out, tensor_elements(r->result[i]), sizeof(float));
         support_ok(program_download(p, r->result[i], data, &error), &error);
+        for (int64_t k = 0; r->result[i]->type == DTYPE_I32 && k < out->count[i]; k++) {
+            int32_t value;
+            memcpy(&value, (float *)data + k, sizeof value);
+            ((float *)data)[k] = (float)value;
+        }
     }
     for (int i = 0; i < r->c.n_sources; i++) {
         const case_source *s = &r->c.source[i];

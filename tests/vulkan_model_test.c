@@ -13,6 +13,7 @@
 
 #include "eval/score_windows.h"
 #include "graph_run.h"
+#include "infer/continuation.h"
 #include "infer/session_core.h"
 #include "ref/ref_backend.h"
 #include "support.h"
@@ -155,23 +156,98 @@ static void training_repeats_itself(void **state) {
     assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
 }
 
+/* --- counting */
+
+static void run_training(backend *b) {
+    double loss[2];
+    train(loss, b, runs[0], 2);
+}
+
+static void run_scoring(backend *b) {
+    octet_error error = {0};
+    uint8_t bytes[BYTES];
+    double total;
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_PAPER, SEED);
+    support_ok(score_windows(m, bytes, BYTES, &(octet_score_params){.keep = -1}, &total, &error),
+               &error);
+    model_destroy(&m);
+}
+
+static void run_session(backend *b) {
+    uint8_t bytes[BYTES];
+    float bits[BYTES];
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_THREE, SEED);
+    stream_bits(bits, m, bytes, BYTES);
+    model_destroy(&m);
+}
+
+static octet_status take_byte(void *context, int sample, uint8_t byte, octet_error *error) {
+    (void)context, (void)sample, (void)byte, (void)error;
+    return OCTET_OK;
+}
+
+/* Which bytes are drawn changes nothing in what is run. */
+static void run_continuation(backend *b) {
+    octet_error error = {0};
+    uint8_t bytes[BYTES];
+    const octet_continue_params p = {
+        .samples = 3, .bytes = 20, .keep = -1, .sampling = {.temperature = 1}};
+    tiny_bytes(bytes, BYTES, 8);
+    model *m = tiny_model(b, TINY_PAPER, SEED);
+    support_ok(continuation_run(m, bytes, BYTES, &p, take_byte, NULL, &error), &error);
+    model_destroy(&m);
+}
+
 /* As many nodes as the reference runs for the same: none was computed anywhere else. */
 static void device_runs_every_node(void **state) {
     (void)state;
+    static void (*const all[])(backend *) = {run_training, run_scoring, run_session,
+                                             run_continuation};
     octet_error error = {0};
-    double loss[2];
-    backend *ref = NULL;
     if (!vulkan)
         skip();
-    support_ok(ref_backend_create(&ref, &error), &error);
-    train(loss, ref, runs[0], 2);
-    const vulkan_counts before = vulkan_backend_counts(vulkan);
-    train(loss, vulkan, runs[0], 2);
-    const vulkan_counts after = vulkan_backend_counts(vulkan);
-    assert_true(ref_backend_counts(ref).nodes > 0);
-    assert_int_equal(after.nodes - before.nodes, ref_backend_counts(ref).nodes);
-    assert_true(after.dispatches - before.dispatches >= ref_backend_counts(ref).nodes);
-    backend_destroy(&ref);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        backend *ref = NULL;
+        support_ok(ref_backend_create(&ref, &error), &error);
+        ref->distant = vulkan->distant; /* the same graphs */
+        all[i](ref);
+        const int64_t nodes = ref_backend_counts(ref).nodes;
+        const vulkan_counts before = vulkan_backend_counts(vulkan);
+        all[i](vulkan);
+        const vulkan_counts after = vulkan_backend_counts(vulkan);
+        assert_true(nodes > 0);
+        assert_int_equal(after.nodes - before.nodes, nodes);
+        assert_true(after.dispatches - before.dispatches >= nodes);
+        backend_destroy(&ref);
+    }
+}
+
+/* No round trip for a byte: a submission for each level and patch. */
+static void patches_are_drawn_at_once(void **state) {
+    (void)state;
+    enum { DRAWN = 48 };
+    octet_error error = {0};
+    const octet_sampling sampling = {.temperature = 1, .seed = 2};
+    int stream;
+    session *s = NULL;
+    if (!vulkan)
+        skip();
+    model *m = tiny_model(vulkan, TINY_PAPER, SEED);
+    const int64_t patch = m->shape[0].unit_bytes;
+    support_ok(session_create(&s, m, 1, -1, &error), &error);
+    support_ok(session_join(s, &stream, &error), &error);
+    const int64_t before = vulkan_backend_counts(vulkan).submissions;
+    for (int i = 0; i < DRAWN; i++) {
+        uint8_t byte;
+        support_ok(session_sample(s, stream, &sampling, &byte, &error), &error);
+        support_ok(session_feed(s, &(octet_feed){stream, &byte, 1, NULL}, 1, &error), &error);
+    }
+    const int64_t submissions = vulkan_backend_counts(vulkan).submissions - before;
+    assert_true(submissions <= 2 * (DRAWN / patch) + 2); /* two levels; 2: of wrong guesses */
+    session_destroy(&s);
+    model_destroy(&m);
 }
 
 /* A backend that has run nothing goes while what it began with may be on its way. */
@@ -251,10 +327,11 @@ static void memory_is_kept_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(backends_come_and_go),    cmocka_unit_test(memory_is_kept_apart),
-        cmocka_unit_test(refusals_name_the_op),    cmocka_unit_test(want_of_memory_says_how_much),
-        cmocka_unit_test(streams_cost_the_same),   cmocka_unit_test(training_takes_the_same_way),
-        cmocka_unit_test(training_repeats_itself), cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(backends_come_and_go),      cmocka_unit_test(memory_is_kept_apart),
+        cmocka_unit_test(refusals_name_the_op),      cmocka_unit_test(want_of_memory_says_how_much),
+        cmocka_unit_test(streams_cost_the_same),     cmocka_unit_test(training_takes_the_same_way),
+        cmocka_unit_test(training_repeats_itself),   cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(patches_are_drawn_at_once),
     };
     return cmocka_run_group_tests_name("vulkan models", tests, open_device, close_device);
 }

@@ -3,7 +3,7 @@
 # synchronization validation; and the shaders in the tree against their sources. Prints TAP.
 #
 # BUILD holds the test programs, MESA what tests/lavapipe.sh unpacked. No device is a failure, as is any message of
-# the layer.
+# the layer. import_test is the one of the CPU, with its bounds: with OCTET_VULKAN imported models are on the device.
 build=$1 octet=$3
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 work=$(mktemp -d) || exit 1
@@ -59,7 +59,7 @@ khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDA
 END
 export VK_LAYER_SETTINGS_PATH="$work/vk_layer_settings.txt" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 : >"$work/all_messages"
-for test in vulkan_op_test vulkan_model_test; do
+for test in vulkan_op_test vulkan_model_test vulkan_fault_test import_test; do
     "$build/tests/$test" >"$work/$test" 2>&1 </dev/null
     code=$?
     cat "$work/messages" >>"$work/all_messages" || echo "$test: no layer was loaded" >>"$work/all_messages"
@@ -88,6 +88,13 @@ for device in cpu vulkan:0; do
 done
 [ -s "$work/drawn.cpu" ] && cmp "$work/drawn.cpu" "$work/drawn.vulkan:0" >>"$work/err" 2>&1
 result $? "generate draws the same bytes on the device" "$work/err"
+cat "$work/messages" >>"$work/all_messages"
+cat >"$work/large.json" <<END
+{"context": 8192, "levels": [{"dim": 16384, "layers": 48, "heads": 128, "patch": 8}, {"dim": 1024, "layers": 4, "heads": 8}]}
+END
+! "$octet" train --device vulkan:0 -c "$work/large.json" -o "$work/large" --steps 3 "$work/text" >"$work/out" 2>"$work/err" &&
+    [ "$(wc -l <"$work/err")" -eq 1 ] && grep -Eq 'training needs [0-9.]+ MB, .* the device has [0-9.]+ MB' "$work/err" && [ ! -e "$work/large" ]
+result $? "a model too large for the device is refused with both sizes before anything is made" "$work/err"
 cat "$work/messages" >>"$work/all_messages"
 [ ! -s "$work/all_messages" ]
 result $? "the validation layer was there and had nothing to say" "$work/all_messages"

@@ -8,6 +8,10 @@ void backend_destroy(backend **b) {
     *b = NULL;
 }
 
+uint64_t backend_memory(const backend *b) {
+    return b->interface->memory ? b->interface->memory(b) : 0;
+}
+
 octet_status backend_allocate(backend *b, variable *v, octet_error *error) {
     return b->interface->allocate(b, v, error);
 }

@@ -27,10 +27,13 @@ typedef struct backend_interface {
     octet_status (*upload)(program *p, const tensor *input, const void *data, octet_error *error);
     octet_status (*download)(program *p, const tensor *output, void *data, octet_error *error);
     octet_status (*run)(program *p, octet_error *error);
+    uint64_t (*memory)(const backend *b); /* may be NULL */
 } backend_interface;
 
 struct backend {
     const backend_interface *interface;
+    int distant; /* a run takes long to come back, however little it computes: ask for much at once
+                  */
 };
 
 struct program {
@@ -39,6 +42,9 @@ struct program {
 
 /* Frees the backend; its variables and programs must be gone. Accepts NULL; sets *b to NULL. */
 void backend_destroy(backend **b);
+
+/* Bytes that all variables and programs together may take; 0: it cannot tell. */
+uint64_t backend_memory(const backend *b);
 
 /* Gives v zeroed memory, and frees it. release accepts a variable without memory. */
 octet_status backend_allocate(backend *b, variable *v, octet_error *error);

@@ -251,6 +251,20 @@ tensor *cross_entropy(graph *g, tensor *logits, tensor *target);
 /* dlogits = (softmax(logits) - onehot(target)) dnll; 0 where target < 0. */
 tensor *cross_entropy_grad(graph *g, tensor *logits, tensor *target, tensor *dnll);
 
+/* Symbols that draw_symbol draws from: the bytes, and the end. */
+#define DRAW_SYMBOLS 257
+
+/* y[R] i32 = base[R] + a symbol drawn from logits[..,V] of R rows, or GATHER_NONE for the end: as
+ * infer/sampler.h in f32, and so now and then another one. Symbols are those below 256 and V, in
+ * order, then the logit `end` (-1: there is none). settings[R,4] = s, k, p, m: weights are w_i =
+ * exp((l_i - max) s); by falling weight, of equals the lower symbol first, the first k stay (0:
+ * all), of which those that have less than p times their sum before them, and the first; of these
+ * those of at least m. Drawn is the first symbol with more than draw[R] times the sum of what
+ * stays up to it and in it, else the last that stays. All sums ascend over the symbols. Logits that
+ * are not finite give some symbol. */
+tensor *draw_symbol(graph *g, tensor *logits, tensor *draw, tensor *settings, tensor *base,
+                    int32_t end);
+
 /* y[1] = sum a_i b_i over all elements: blocks of 1,024, in a block 16 lanes (fused) and the tree,
  * then the blocks ascending. */
 tensor *dot(graph *g, tensor *a, tensor *b);

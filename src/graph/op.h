@@ -40,6 +40,7 @@
     NONE(STORE_INT8, store_int8, "rounds to integers")                                             \
     ROW(CROSS_ENTROPY, cross_entropy)                                                              \
     NONE(CROSS_ENTROPY_GRAD, cross_entropy_grad, "fused backward kernel of cross_entropy")         \
+    NONE(DRAW_SYMBOL, draw_symbol, "draws by chance")                                              \
     ROW(DOT, dot)                                                                                  \
     ROW(MUL_SCALAR, mul_scalar)                                                                    \
     NONE(NORM_FACTOR, norm_factor, "used by the optimizer")                                        \
@@ -129,6 +130,9 @@ typedef union op_params {
         int32_t slopes; /* linear biases by head: see attention_slopes */
         int32_t sinks;  /* first rows that all rows see: see attention_sinks */
     } attention;
+    struct {
+        int32_t end; /* the symbol that ends a stream, -1: none */
+    } draw_symbol;
     struct {
         int32_t kind; /* factor_kind */
         float c;

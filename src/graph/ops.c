@@ -42,6 +42,7 @@ unsigned op_integer_inputs(op kind) {
         [OP_STORE_INT8] = 1u << 2 | 1u << 3 | 1u << 4,
         [OP_CROSS_ENTROPY] = 1u << 1,
         [OP_CROSS_ENTROPY_GRAD] = 1u << 1,
+        [OP_DRAW_SYMBOL] = 1u << 3,
     };
     return bits[kind];
 }
@@ -354,6 +355,25 @@ tensor *cross_entropy_grad(graph *g, tensor *logits, tensor *target, tensor *dnl
                               "one gradient a row is needed");
     tensor *inputs[] = {logits, target, dnll};
     return record_like(g, OP_CROSS_ENTROPY_GRAD, 3, inputs, logits, (op_params){0});
+}
+
+tensor *draw_symbol(graph *g, tensor *logits, tensor *draw, tensor *settings, tensor *base,
+                    int32_t end) {
+    if (!record_ready(g, logits, draw) || !settings || !base)
+        return NULL;
+    const int64_t rows = tensor_rows(logits);
+    if (!is_vector(draw, rows) || !is_vector(base, rows))
+        return record_refusal(g, OP_DRAW_SYMBOL, logits, is_vector(draw, rows) ? base : draw,
+                              "one draw and one base a row are needed");
+    if (tensor_rows(settings) != rows || tensor_columns(settings) != 4 ||
+        end >= tensor_columns(logits))
+        return record_refusal(g, OP_DRAW_SYMBOL, logits, settings,
+                              "four settings a row, and an end among the logits, are needed");
+    tensor *inputs[] = {logits, draw, settings, base};
+    node *n = record_node(g, OP_DRAW_SYMBOL, 4, inputs);
+    if (n)
+        n->params.draw_symbol.end = end;
+    return record_result(g, n, DTYPE_I32, 1, &rows);
 }
 
 static const int64_t one_element[] = {1};

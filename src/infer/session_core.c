@@ -96,7 +96,11 @@ static octet_status allocate_streams(session *s, octet_error *error) {
     for (size_t i = 0; i < n && all; i++) {
         s->stream[i].bytes = arena_alloc(&s->memory, bytes);
         s->stream[i].logits = arena_alloc(&s->memory, logits);
-        all = s->stream[i].bytes && s->stream[i].logits;
+        s->stream[i].guessed =
+            arena_alloc(&s->memory, SESSION_AHEAD * sizeof *s->stream[i].guessed);
+        s->stream[i].ahead_logits = arena_alloc(&s->memory, (size_t)s->ahead_rows * logits);
+        all = s->stream[i].bytes && s->stream[i].logits && s->stream[i].guessed &&
+              s->stream[i].ahead_logits;
     }
     return all ? OCTET_OK : error_memory(error, "session", (double)n * (double)(bytes + logits));
 }
@@ -292,6 +296,7 @@ static void make_room(session *s, session_stream *stream) {
 
 static octet_status feed_blocks(session *s, const octet_feed *f, octet_error *error) {
     session_stream *stream = &s->stream[f->stream];
+    stream->ahead = 0;
     octet_status status = catch_up(s, f->stream, error);
     for (size_t at = 0; at < f->n && !status;) {
         /* after a slide this is not known yet */
@@ -332,9 +337,13 @@ static octet_status step_logits(session *s, const level_graph *g, int n, octet_e
 
 static octet_status run_lanes(session *s, int level, int n, octet_error *error) {
     level_graph *g = session_step_graph(s, level, n);
-    octet_status status = session_run(s, level, g, s->lanes, n, error);
-    if (!status && g->logits)
-        status = step_logits(s, g, n, error);
+    int ran = 0;
+    octet_status status = g->logits ? session_ahead_run(s, n, &ran, error) : OCTET_OK;
+    if (!status && !ran) {
+        status = session_run(s, level, g, s->lanes, n, error);
+        if (!status && g->logits)
+            status = step_logits(s, g, n, error);
+    }
     for (int i = 0; i < n && !status; i++)
         s->stream[s->lanes[i].stream].done[level]++;
     return status;
@@ -399,6 +408,7 @@ octet_status session_feed(session *s, const octet_feed *feeds, int n_feeds, octe
             f->bits[0] = likelihood_bits(stream->logits, (int)s->vocabulary, f->bytes[0]);
         stream->bytes[stream->window++ - stream->origin] = f->bytes[0];
         stream->position++;
+        session_ahead_take(s, stream, f->bytes[0]);
         s->listed[n_listed++] = f->stream;
     }
     for (int level = 0; level < s->n_levels && !status && n_listed; level++)
@@ -416,6 +426,8 @@ octet_status session_join(session *s, int *stream, octet_error *error) {
     session_stream *joining = &s->stream[i];
     joining->position = joining->window = joining->origin = 0;
     memset(joining->done, 0, sizeof joining->done);
+    joining->ahead = 0;
+    joining->sampled_at = -1;
     octet_status status = catch_up(s, i, error);
     if (status)
         return status;
@@ -441,6 +453,8 @@ octet_status session_sample(session *s, int stream, const octet_sampling *sampli
     octet_status status = session_logits(s, stream, &logits, error);
     if (status)
         return status;
+    s->stream[stream].sampling = *sampling;
+    s->stream[stream].sampled_at = s->stream[stream].position;
     float with_end[SAMPLER_SYMBOLS];
     int64_t end = s->model->config.end_symbol;
     int n = s->vocabulary < 256 ? (int)s->vocabulary : 256, symbol = 0;

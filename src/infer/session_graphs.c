@@ -112,7 +112,7 @@ static octet_status create_split(session *s, int level, octet_error *error) {
 
 /* --- graphs */
 
-static tensor *parent_of(session *s, graph *g, int level) {
+tensor *session_parent(session *s, graph *g, int level) {
     if (level == 0)
         return NULL;
     tensor *split = graph_variable(g, &s->level[level - 1].split);
@@ -120,6 +120,20 @@ static tensor *parent_of(session *s, graph *g, int level) {
         return NULL;
     const int64_t dim[] = {split->dim[0] * split->dim[1] * split->dim[2], split->dim[3]};
     return graph_reshape(g, split, 2, dim);
+}
+
+octet_status session_arrays_create(session *s, int level, level_graph *l, octet_error *error) {
+    const int64_t batch = l->rows.batch;
+    octet_status status =
+        row_arrays_create(&l->arrays, &s->model->shape[level], batch, l->rows.rows, error);
+    l->slot = arena_alloc(&s->memory, 3 * (size_t)batch * sizeof *l->slot);
+    if (!status && !l->slot)
+        status = error_memory(error, "session", 3 * (double)batch * sizeof *l->slot);
+    if (!status) {
+        l->pos = l->slot + batch;
+        l->count = l->pos + batch;
+    }
+    return status;
 }
 
 static octet_status record(session *s, int level, level_graph *l, int64_t batch, int64_t rows,
@@ -131,23 +145,14 @@ static octet_status record(session *s, int level, level_graph *l, int64_t batch,
     g->arithmetic = s->model->arithmetic;
     level_rows *r = &l->rows;
     model_rows_inputs(g, s->model, level, batch, rows, 1, r);
-    tensor *y = model_level_forward(g, s->model, level, r, parent_of(s, g, level),
+    tensor *y = model_level_forward(g, s->model, level, r, session_parent(s, g, level),
                                     s->level[level].state_list);
     if (level + 1 == s->n_levels)
         l->logits = graph_output(g, y);
     else
         store(g, graph_variable(g, &s->level[level].split), y, r->slot, r->pos, r->count);
     status = backend_compile(s->model->backend, &l->program, g, error);
-    if (!status)
-        status = row_arrays_create(&l->arrays, &s->model->shape[level], batch, rows, error);
-    l->slot = arena_alloc(&s->memory, 3 * (size_t)batch * sizeof *l->slot);
-    if (!status && !l->slot)
-        status = error_memory(error, "session", 3 * (double)batch * sizeof *l->slot);
-    if (!status) {
-        l->pos = l->slot + batch;
-        l->count = l->pos + batch;
-    }
-    return status;
+    return status ? status : session_arrays_create(s, level, l, error);
 }
 
 static octet_status record_level(session *s, int level, octet_error *error) {
@@ -175,7 +180,7 @@ octet_status session_graphs_create(session *s, octet_error *error) {
     }
     for (int i = 0; i < s->n_levels && !status; i++)
         status = record_level(s, i, error);
-    return status;
+    return status ? status : session_ahead_create(s, error);
 }
 
 static void finish_graph(level_graph *l) {
@@ -185,6 +190,7 @@ static void finish_graph(level_graph *l) {
 }
 
 void session_graphs_finish(session *s) {
+    session_ahead_finish(s);
     for (int i = 0; i < s->n_levels; i++) {
         session_level *l = &s->level[i];
         for (int k = 0; k < l->n_steps; k++)
@@ -251,8 +257,8 @@ static void fill_lane(session *s, int level, level_graph *g, int64_t b, const se
     g->count[b] = (int32_t)lane->count;
 }
 
-octet_status session_run(session *s, int level, level_graph *g, const session_lane *lanes, int n,
-                         octet_error *error) {
+octet_status session_prepare(session *s, int level, level_graph *g, const session_lane *lanes,
+                             int n, octet_error *error) {
     static const session_lane nobody = {0, 0, 0};
     for (int64_t b = 0; b < g->rows.batch; b++)
         fill_lane(s, level, g, b, b < n ? &lanes[b] : &nobody);
@@ -263,5 +269,11 @@ octet_status session_run(session *s, int level, level_graph *g, const session_la
         status = program_upload(g->program, g->rows.pos, g->pos, error);
     if (!status)
         status = program_upload(g->program, g->rows.count, g->count, error);
+    return status;
+}
+
+octet_status session_run(session *s, int level, level_graph *g, const session_lane *lanes, int n,
+                         octet_error *error) {
+    octet_status status = session_prepare(s, level, g, lanes, n, error);
     return status ? status : program_run(g->program, error);
 }

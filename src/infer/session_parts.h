@@ -22,6 +22,17 @@ typedef struct level_graph {
     tensor *logits;              /* [batch,rows,V] at the last level, else NULL */
 } level_graph;
 
+#define SESSION_AHEAD 16 /* rows of the last level that one run computes, at most */
+
+/* The last level recorded for up to SESSION_AHEAD rows of each of `batch` streams: every row but
+ * the first embeds a symbol drawn from the row before. */
+typedef struct ahead_graph {
+    level_graph row[SESSION_AHEAD]; /* each of one row; graph and program are row 0's */
+    tensor *settings, *draw[SESSION_AHEAD], *base[SESSION_AHEAD], *drawn[SESSION_AHEAD];
+    float *values;  /* [batch,4] */
+    int32_t *bases; /* [SESSION_AHEAD,batch] */
+} ahead_graph;
+
 typedef struct session_level {
     variable *states;      /* [n_states], each [streams, rows, d1, d2], in order of the blocks */
     variable **state_list; /* pointers to them, as mixers take them */
@@ -46,6 +57,11 @@ typedef struct session_stream {
     int64_t done[CONFIG_MAX_LEVELS]; /* rows below this have run, or will never be seen */
     uint8_t *bytes;                  /* [held], the window from `origin` on */
     float *logits;                   /* [V], of the next byte */
+    octet_sampling sampling;         /* of the last symbol that was drawn, */
+    int64_t sampled_at;              /* and its position; -1: none was */
+    int ahead, ahead_next;           /* rows past `done` of the last level that have run, */
+    int16_t *guessed;    /* [SESSION_AHEAD] if these bytes come before them (-1: none), */
+    float *ahead_logits; /* [SESSION_AHEAD][V] and their logits */
 } session_stream;
 
 /* `count` rows of a stream from row `row` on. */
@@ -64,18 +80,26 @@ struct session {
     int64_t history; /* bytes back that rows to come may embed; context when not endless */
     int64_t sinks;   /* first rows of the outermost level that all later ones see */
     session_level level[CONFIG_MAX_LEVELS];
-    session_stream *stream; /* [streams] */
-    session_lane *lanes;    /* [SESSION_MAX_BATCH] */
-    int *listed;            /* [streams]: who reads one byte */
-    uint8_t *named;         /* [streams]: 1 while a feed names the stream */
-    float *logits;          /* of the largest graph */
-    float *row;             /* the largest row of a state */
+    session_stream *stream;             /* [streams] */
+    session_lane *lanes;                /* [SESSION_MAX_BATCH] */
+    int *listed;                        /* [streams]: who reads one byte */
+    uint8_t *named;                     /* [streams]: 1 while a feed names the stream */
+    int ahead_rows;                     /* of ahead graphs; 0: there are none */
+    ahead_graph ahead[SESSION_BATCHES]; /* as the steps of the last level */
+    float *logits;                      /* of the largest graph */
+    float *row;                         /* the largest row of a state */
     uint64_t config_hash;
 };
 
 /* Makes the states and records all graphs; what was made is freed by session_graphs_finish. */
 octet_status session_graphs_create(session *s, octet_error *error);
 void session_graphs_finish(session *s);
+
+/* The split output of the level above as rows, or NULL at the outermost. */
+tensor *session_parent(session *s, graph *g, int level);
+
+/* What session_prepare fills in, for a graph whose rows are known. */
+octet_status session_arrays_create(session *s, int level, level_graph *l, octet_error *error);
 
 /* The smallest graph of single rows that takes n streams, n <= session_most_lanes. */
 level_graph *session_step_graph(session *s, int level, int n);
@@ -84,9 +108,28 @@ int session_most_lanes(const session *s, int level);
 /* The graph for a stream that has `left` rows to run. */
 level_graph *session_block_graph(session *s, int level, int64_t left);
 
+/* Fills in and uploads what the lanes ask of a graph; counts are at most its rows. */
+octet_status session_prepare(session *s, int level, level_graph *g, const session_lane *lanes,
+                             int n, octet_error *error);
+
 /* Runs the lanes through a graph; counts are at most its rows. */
 octet_status session_run(session *s, int level, level_graph *g, const session_lane *lanes, int n,
                          octet_error *error);
+
+/* --- going ahead (session_ahead.c) */
+
+/* Makes ahead graphs where the backend is distant and the model's bytes hang on nothing but the
+ * byte before; what was made is freed by session_ahead_finish. */
+octet_status session_ahead_create(session *s, octet_error *error);
+void session_ahead_finish(session *s);
+
+/* Runs row done[last] of the streams of s->lanes, and for those that go by what they draw the rows
+ * after it as far as they hang on nothing else. *ran: 0 when no stream does: nothing was run. */
+octet_status session_ahead_run(session *s, int n, int *ran, octet_error *error);
+
+/* The stream has been given a byte: takes the next row that has run ahead if that is the byte that
+ * was guessed, else drops them all. */
+void session_ahead_take(session *s, session_stream *stream, uint8_t byte);
 
 /* The stream, or NULL with an error. */
 session_stream *session_stream_get(session *s, int stream, octet_error *error);

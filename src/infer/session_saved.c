@@ -219,6 +219,8 @@ octet_status session_restore(session *s, int stream, const void *data, size_t si
     int64_t window = position;
     if (!s->endless)
         window -= session_window_start(s->context, s->keep, position);
+    restored->ahead = 0;
+    restored->sampled_at = -1;
     const uint8_t *bytes = (const uint8_t *)data + HEADER_BYTES;
     const uint8_t *logits = bytes + s->history, *at = logits + 4 * s->vocabulary;
     for (int level = 0; level < s->n_levels && !status; level++) {

@@ -294,7 +294,9 @@ void model_rows_inputs(graph *g, const model *m, int level, int64_t batch, int64
 
 octet_status model_rows_upload_bytes(program *p, const level_rows *rows, const row_arrays *a,
                                      octet_error *error) {
-    octet_status status = program_upload(p, rows->source, a->source, error);
+    octet_status status = OCTET_OK;
+    if (rows->source->kind == TENSOR_INPUT) /* else the graph itself makes it */
+        status = program_upload(p, rows->source, a->source, error);
     if (!status && rows->run)
         status = program_upload(p, rows->run, a->run, error);
     if (!status && rows->ngrams)

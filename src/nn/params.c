@@ -52,8 +52,21 @@ variable *params_add(params *p, const char *prefix, const char *name, param_grou
     return &made->v;
 }
 
+/* All of it is weighed before any is taken. */
+static octet_status check_memory(const params *p, const backend *b, octet_error *error) {
+    const double memory = (double)backend_memory(b);
+    double bytes = 0;
+    for (int i = 0; i < p->n; i++)
+        bytes += (double)variable_bytes(&p->list[i]->v);
+    if (!memory || bytes <= memory)
+        return OCTET_OK;
+    return error_set(error, OCTET_NO_MEMORY,
+                     "the model's weights need %.1f MB, the device has %.1f MB", bytes / 1e6,
+                     memory / 1e6);
+}
+
 octet_status params_allocate(params *p, backend *b, octet_error *error) {
-    octet_status status = OCTET_OK;
+    octet_status status = check_memory(p, b, error);
     p->backend = b;
     for (int i = 0; i < p->n && !status; i++)
         status = backend_allocate(b, &p->list[i]->v, error);

@@ -126,3 +126,19 @@ octet_status cost_of(octet_budget *out, const config *c, octet_error *error) {
     backend_destroy(&planner);
     return status;
 }
+
+octet_status cost_check_training(const backend *b, const config *c, octet_error *error) {
+    const double memory = (double)backend_memory(b);
+    octet_budget budget;
+    octet_status status = memory > 0 ? cost_of(&budget, c, error) : OCTET_OK;
+    if (status || !(memory > 0))
+        return status;
+    /* a device reads weights as they are */
+    const double bytes = (double)(budget.train.total - budget.train.packed);
+    if (bytes <= memory)
+        return OCTET_OK;
+    return error_set(error, OCTET_NO_MEMORY,
+                     "training needs %.1f MB, %.1f MB of them for the weights, and the device has "
+                     "%.1f MB: a smaller batch, or more micro_batches, needs less",
+                     bytes / 1e6, (double)budget.train.weights / 1e6, memory / 1e6);
+}

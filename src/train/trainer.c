@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
+#include "train/cost.h"
 
 void trainer_destroy(trainer **t) {
     if (!t || !*t)
@@ -36,7 +37,9 @@ octet_status trainer_create(trainer **out, backend *b, const config *c, const da
     t->window = window;
     t->seed = seed;
     t->steps = steps;
-    octet_status status = model_create(&t->live, b, c, error);
+    octet_status status = cost_check_training(b, c, error);
+    if (!status)
+        status = model_create(&t->live, b, c, error);
     if (!status)
         status = model_create(&t->eval, b, c, error);
     if (!status)

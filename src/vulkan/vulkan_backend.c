@@ -126,6 +126,8 @@ static octet_status run(program *base, octet_error *error) {
         b->counts.dispatches += p->n_dispatches;
         for (int i = 0; i < p->n_updated; i++)
             p->updated[i]->version++;
+    } else { /* what was submitted still reads its inputs */
+        (void)vulkan_wait(&b->device, b->device.time, NULL);
     }
     pthread_mutex_unlock(&b->turn);
     return status;
@@ -148,6 +150,10 @@ static void destroy(backend *base) {
     free(b);
 }
 
+static uint64_t memory_of(const backend *base) {
+    return ((const vulkan_backend *)base)->device.description.memory_bytes;
+}
+
 static const backend_interface vulkan_interface = {
     .name = "vulkan",
     .destroy = destroy,
@@ -161,6 +167,7 @@ static const backend_interface vulkan_interface = {
     .upload = upload,
     .download = download,
     .run = run,
+    .memory = memory_of,
 };
 
 octet_status vulkan_backend_create(backend **out, int index, octet_error *error) {
@@ -169,6 +176,7 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     if (!b)
         return error_memory(error, "backend", sizeof *b);
     b->base.interface = &vulkan_interface;
+    b->base.distant = 1;
     pthread_mutex_init(&b->turn, NULL);
     octet_status status = vulkan_device_open(&b->device, index, error);
     if (!status)

@@ -157,7 +157,7 @@ static octet_status choose(const vulkan_description *list, int n, int index, int
 
 octet_status vulkan_check(const vulkan_device *d, VkResult result, const char *what,
                           octet_error *error) {
-    if (result >= 0)
+    if (!result)
         return OCTET_OK;
     const int memory =
         result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -184,8 +184,11 @@ static octet_status open_queue(vulkan_device *d, octet_error *error) {
     if (status)
         return status;
     status = vulkan_api_device(&d->api, device, error);
-    if (status)
+    if (status) {
+        if (d->api.DestroyDevice)
+            d->api.DestroyDevice(device, NULL);
         return status;
+    }
     d->device = device;
     d->api.GetDeviceQueue(d->device, d->family, 0, &d->queue);
     return OCTET_OK;

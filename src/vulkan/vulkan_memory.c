@@ -88,24 +88,27 @@ static VkResult allocate_block(vulkan_device *d, vulkan_block *b) {
     return result;
 }
 
-/* A block of the size, or NULL. */
-static vulkan_block *create_block(vulkan_device *d, vulkan_place place, VkDeviceSize bytes) {
+static VkResult create_block(vulkan_device *d, vulkan_block **out, vulkan_place place,
+                             VkDeviceSize bytes) {
     vulkan_block *b = calloc(1, sizeof *b);
     gap *gaps = calloc(8, sizeof *gaps);
     if (!b || !gaps) {
         free(b);
         free(gaps);
-        return NULL;
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
     }
     *b = (vulkan_block){.place = place, .bytes = bytes, .gaps = gaps, .n_gaps = 1, .capacity = 8};
     b->gaps[0] = (gap){0, bytes};
-    if (bytes > d->most_bytes || allocate_block(d, b)) {
+    const VkResult result =
+        bytes > d->most_bytes ? VK_ERROR_OUT_OF_DEVICE_MEMORY : allocate_block(d, b);
+    if (result) {
         destroy_block(d, b);
-        return NULL;
+        return result;
     }
     b->next = d->blocks[place];
     d->blocks[place] = b;
-    return b;
+    *out = b;
+    return VK_SUCCESS;
 }
 
 /* --- ranges */
@@ -140,16 +143,21 @@ octet_status vulkan_take(vulkan_device *d, vulkan_range *out, vulkan_place place
     for (vulkan_block *b = d->blocks[place]; b && bytes <= size; b = b->next)
         if (cut(b, size, out))
             return OCTET_OK;
-    vulkan_block *made = size < whole ? create_block(d, place, whole) : NULL;
+    vulkan_block *made = NULL;
+    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (size < whole)
+        result = create_block(d, &made, place, whole);
     if (!made && bytes <= size)
-        made = create_block(d, place, size);
+        result = create_block(d, &made, place, size);
     if (made && cut(made, size, out))
         return OCTET_OK;
-    return error_set(error, OCTET_NO_MEMORY,
-                     "out of memory on %.64s: %.96s needs %.0f bytes in one piece; %.0f of %.0f "
-                     "are taken, and a piece has at most %.0f",
-                     d->description.name, what, (double)bytes, (double)d->used,
-                     (double)d->description.memory_bytes, (double)d->most_bytes);
+    const int memory =
+        result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY;
+    return error_set(error, memory ? OCTET_NO_MEMORY : OCTET_ERROR,
+                     "%s on %.64s: %.96s needs %.0f bytes in one piece; %.0f of %.0f are taken, "
+                     "and a piece has at most %.0f",
+                     vulkan_result_text(result), d->description.name, what, (double)bytes,
+                     (double)d->used, (double)d->description.memory_bytes, (double)d->most_bytes);
 }
 
 /* Room for one more gap; there are at most one more than ranges. */

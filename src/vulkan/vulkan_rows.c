@@ -416,6 +416,16 @@ static void cross_entropy_grad_row(vulkan_job *job, const node *n) {
     loss(job, n, SHADER_cross_entropy_grad, 3);
 }
 
+static void draw_symbol_row(vulkan_job *job, const node *n) {
+    const tensor *logits = n->input[0];
+    vulkan_work *w = row_groups(job, SHADER_draw_symbol, (uint64_t)tensor_rows(logits), 0);
+    bind_inputs(w, 4);
+    row_output(w, 0);
+    row_push(w, tensor_rows(logits));
+    row_push(w, tensor_columns(logits));
+    row_push(w, n->params.draw_symbol.end);
+}
+
 /* --- optimizer: in place, so that inputs are written */
 
 static vulkan_work *optimizer(vulkan_job *job, const node *n, vulkan_shader shader, int n_inputs) {
@@ -472,6 +482,7 @@ vulkan_row *vulkan_row_of(op kind) {
         [OP_STORE] = store_row,
         [OP_CROSS_ENTROPY] = cross_entropy_row,
         [OP_CROSS_ENTROPY_GRAD] = cross_entropy_grad_row,
+        [OP_DRAW_SYMBOL] = draw_symbol_row,
         [OP_DOT] = dot_row,
         [OP_MUL_SCALAR] = mul_scalar_row,
         [OP_NORM_FACTOR] = norm_factor_row,

@@ -1,6 +1,7 @@
 /* vulkan_shaders.c: see vulkan_shaders.h. */
 #include "vulkan/vulkan_shaders.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,13 +57,15 @@ void vulkan_pipelines_close(vulkan_device *d) {
 }
 
 static octet_status create(vulkan_device *d, vulkan_pipeline *p, octet_error *error) {
+    char what[64];
     VkSpecializationMapEntry entries[VULKAN_CONSTANTS];
     VkShaderModule module;
     const VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                            .codeSize = shaders[p->shader].bytes,
                                            .pCode = shaders[p->shader].code};
-    octet_status status = vulkan_check(
-        d, d->api.CreateShaderModule(d->device, &code, NULL, &module), "shader", error);
+    snprintf(what, sizeof what, "shader %s", shaders[p->shader].name);
+    octet_status status =
+        vulkan_check(d, d->api.CreateShaderModule(d->device, &code, NULL, &module), what, error);
     if (status)
         return status;
     for (uint32_t i = 0; i < VULKAN_CONSTANTS; i++)
@@ -79,7 +82,7 @@ static octet_status create(vulkan_device *d, vulkan_pipeline *p, octet_error *er
         .layout = d->pipeline_layout};
     status = vulkan_check(
         d, d->api.CreateComputePipelines(d->device, VK_NULL_HANDLE, 1, &info, NULL, &p->pipeline),
-        shaders[p->shader].name, error);
+        what, error);
     d->api.DestroyShaderModule(d->device, module, NULL);
     return status;
 }

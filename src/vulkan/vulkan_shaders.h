@@ -19,6 +19,7 @@
     X(descend)                                                                                     \
     X(dot)                                                                                         \
     X(dot_heads)                                                                                   \
+    X(draw_symbol)                                                                                 \
     X(dropout)                                                                                     \
     X(gather)                                                                                      \
     X(gather_sum)                                                                                  \
