@@ -82,7 +82,8 @@ expander_shape expander_shape_of(int threads, uint32_t streams, uint32_t at_once
     const int all = (with & (OCTET_MIXED | OCTET_ADAPTS)) != 0;
     const uint32_t most = at_once && !all ? at_once : AT_ONCE;
     expander_shape s = {.streams = most < streams ? most : streams};
-    s.groups = with & OCTET_ADAPTS ? 1 : parts_for(threads, s.streams);
+    const int pairs = with & OCTET_ADAPTS || s.streams < 2 ? 1 : (int)(s.streams / 2);
+    s.groups = pairs < threads ? pairs : threads;
     s.slots = (s.streams + (uint32_t)s.groups - 1) / (uint32_t)s.groups;
     return s;
 }
