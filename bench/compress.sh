@@ -3,9 +3,9 @@
 #
 # One table over all rows of compress.tsv and all sets of data: size, bits per byte, speed each way, memory.
 # Every cell is a round trip whose digests are compared; finished cells are kept under --out, so that the same command
-# goes on where it was stopped. Then, on the head of every set, what coding costs beyond the model's own
-# probabilities. KB/s are bytes of content by seconds of processor time (user and system) of a whole process, so load
-# moves them less than a clock on the wall. See bench/README.md.
+# goes on where it was stopped. --sets canterbury: the eleven files of that corpus. Then, on the head of every set,
+# what coding costs beyond the model's own probabilities. KB/s are bytes of content by seconds of processor time (user
+# and system) of a whole process, so load moves them less than a clock on the wall. See bench/README.md.
 usage() {
     sed -n '2s/^# //p' "$0" >&2
     exit 1

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/philox.h"
 #include "base/pool.h"
+#include "base/team.h"
 
 #define LENGTH(a) (sizeof(a) / sizeof(a)[0])
 
@@ -376,6 +377,44 @@ static void pool_create_and_destroy(void **state) {
     assert_true(pool_processors() >= 1);
 }
 
+typedef struct relay {
+    team_turns turns;
+    int n, laps, stop_at;
+    int order[400], taken;
+} relay;
+
+/* Takes every n-th turn, or ends them at turn stop_at. */
+static void run_lap(void *context, int index) {
+    relay *r = context;
+    for (int lap = 0; lap < r->laps; lap++) {
+        const int turn = lap * r->n + index;
+        if (!team_turn_take(&r->turns, (uint64_t)turn))
+            return;
+        r->order[r->taken++] = turn;
+        if (turn == r->stop_at) {
+            team_turns_end(&r->turns);
+            return;
+        }
+        team_turn_pass(&r->turns);
+    }
+}
+
+/* All members run at the same time, else they would wait for ever; turns come in order. */
+static void teams_take_turns(void **state) {
+    (void)state;
+    for (int n = 1; n <= 7; n++)
+        for (int stop_at = 0; stop_at <= 60; stop_at += 20) {
+            relay r = {.n = n, .laps = 50, .stop_at = stop_at ? stop_at : -1};
+            team_turns_init(&r.turns);
+            assert_int_equal(team_run(n, run_lap, &r, NULL), OCTET_OK);
+            team_turns_finish(&r.turns);
+            const int all = stop_at && stop_at < 50 * n ? stop_at + 1 : 50 * n;
+            assert_int_equal(r.taken, all);
+            for (int i = 0; i < all; i++)
+                assert_int_equal(r.order[i], i);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_is_one_line),
@@ -388,6 +427,7 @@ int main(void) {
         cmocka_unit_test(philox_normal_has_normal_moments),
         cmocka_unit_test(philox_normal_is_finite_everywhere),
         cmocka_unit_test(pool_runs_each_task_once),
+        cmocka_unit_test(teams_take_turns),
         cmocka_unit_test(pool_wakes_after_rest),
         cmocka_unit_test(pool_caller_sleeps_for_slow_worker),
         cmocka_unit_test(pool_takes_many_tasks),

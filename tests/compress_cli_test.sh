@@ -3,7 +3,8 @@
 # memory, and what is left behind when the program dies. OCTET_TEST_ALL: the long form. Prints TAP.
 #
 # tests/data/oct holds tiny models and files made with them, and golden.txt for each file its model, the digest of
-# its content and the options that it was made with. They are decoded for ever: files are added, never changed.
+# its content and the options that it was made with, or "earlier" where they now make another one. They are decoded
+# for ever: files are added, never changed.
 octet=$(realpath "$1")
 data=$(cd "$(dirname "$0")" && pwd)/data/oct
 [ -x "$octet" ] && [ -f "$data/golden.txt" ] || {
@@ -30,7 +31,7 @@ text="-m $data/text.safetensors" pcm="-m $data/pcm16.safetensors"
 # --- files of earlier versions, on every instruction set; and the same files again
 while read -r file model sum options; do
     ok=0
-    for cpu in avx512 avx2 scalar; do
+    for cpu in amx avx2 scalar; do
         for how in "--threads 1" "--threads 5 --streams 1" "--threads 2 --streams 3"; do
             export OCTET_CPU=$cpu
             # shellcheck disable=SC2086
@@ -40,6 +41,7 @@ while read -r file model sum options; do
     unset OCTET_CPU
     verdict "golden $file, restored 9 ways" $ok
     "$octet" decompress -m "$data/$model.safetensors" "$data/$file.oct" -o "$file"
+    [ "$options" != earlier ] || continue
     # shellcheck disable=SC2086
     OCTET_CPU=scalar "$octet" compress --threads 3 $options -m "$data/$model.safetensors" -c "$file" >again 2>err
     same "golden $file, made again" again "$data/$file.oct"
@@ -138,7 +140,7 @@ same "too" x odd.wav
 mkdir models && cp "$data/text.safetensors" models/text.safetensors && cp "$data/pcm16.safetensors" models/speech.safetensors
 export OCTET_MODELS=$work/models
 quietly "text finds its model" compress --profile f32 kinds -o m.oct --streams 5 --block 4096
-same "as -m would" m.oct "$data/kinds.oct"
+same "as -m would" m.oct "$data/kinds-2.oct"
 quietly "WAV finds its model" compress odd.wav -o w2.oct
 quietly "both find the way back" decompress -c m.oct w2.oct
 cat kinds odd.wav | cmp -s - out
@@ -158,7 +160,7 @@ fails "too little to restore" 1 'one stream at once [0-9.]+ MB, 0.1 MB are allow
 run decompress $text --memory 1G -v -c "$data/plain.oct"
 [ "$rc" -eq 0 ] && grep -q '5 streams at once, [0-9.]* MB of memory' err && cmp -s out kinds
 verdict "enough, and stated" $?
-need=$(sed -nE 's/.*5 streams at once, ([0-9]+)\.([0-9]).*/\1\2/p' err)00
+need=$(($(sed -nE 's/.*5 streams at once, 0*([0-9]*)\.([0-9]).*/\1\2/p' err) - 1))00 # rounding may have gone up
 fails "all at once need too much" 1 'at once needs .* allowed: [12] at once need' decompress $text --memory ${need}K -c "$data/plain.oct" --streams 5
 quietly "fewer do not" decompress $text --memory ${need}K -c "$data/plain.oct" --streams 1
 same "and give the same" out kinds

@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "coder/context_mix.h"
+#include "coder/mix_kernels.h"
 #include "cpu/cpu.h"
 #include "support.h"
 
@@ -168,6 +169,32 @@ static void costs_are_sensible(void **state) {
     free(data);
 }
 
+/* Every version of the kernels gives the numbers of the plain one, at both ends of the weights too.
+ */
+static void kernels_agree(void **state) {
+    (void)state;
+    const mix_kernels *plain = mix_kernels_get("scalar");
+    uint64_t random = 3;
+    for (int round = 0; round < 20000; round++) {
+        int32_t input[MIX_INPUTS], weights[2][3][MIX_INPUTS];
+        const int32_t rate = (int32_t)support_integer(&random, -(1 << 23) + 1, (1 << 23) - 1);
+        for (int i = 0; i < MIX_INPUTS; i++) {
+            input[i] = (int32_t)support_integer(&random, -(1 << 18) + 1, (1 << 18) - 1);
+            for (int k = 0; k < 3; k++)
+                weights[0][k][i] = weights[1][k][i] =
+                    (int32_t)support_integer(&random, -MIX_WEIGHT_MOST, MIX_WEIGHT_MOST);
+        }
+        int32_t *of[2][3];
+        for (int k = 0; k < 6; k++)
+            of[k / 3][k % 3] = weights[k / 3][k % 3];
+        const mix_kernels *other = mix_kernels_get(isas[(size_t)round % n_isas]);
+        assert_true(plain->sum(input, of[0]) == other->sum(input, of[1]));
+        plain->learn(of[0], input, rate >> round % 20);
+        other->learn(of[1], input, rate >> round % 20);
+        assert_memory_equal(weights[0], weights[1], sizeof weights[0]);
+    }
+}
+
 /* Files that exist decode only as long as these bits stay. */
 static void bits_stay(void **state) {
     (void)state;
@@ -212,9 +239,8 @@ int main(void) {
     for (int isa = 0; isa <= (int)cpu_detect(); isa++)
         isas[n_isas++] = cpu_kernels_get((cpu_isa)isa)->name;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_come_back),
-        cmocka_unit_test(costs_are_sensible),
-        cmocka_unit_test(bits_stay),
+        cmocka_unit_test(bytes_come_back), cmocka_unit_test(costs_are_sensible),
+        cmocka_unit_test(kernels_agree),   cmocka_unit_test(bits_stay),
         cmocka_unit_test(damage_decodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

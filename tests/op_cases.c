@@ -49,11 +49,17 @@ static void build_matmul(op_case *c, int index) {
 }
 const op_row test_op_matmul = {2 * 2 * 4 * COUNT(matmul_sizes), build_matmul};
 
+/* Those, and rows that fill tiles of 16 rows and 64 columns. */
+static const int64_t tile_sizes[][3] = {{15, 64, 16}, {16, 64, 16},  {17, 128, 33},
+                                        {33, 64, 47}, {47, 256, 70}, {130, 384, 31}};
+
 /* w as a parameter of both types, as an input, and two and three of them, which become one node;
  * the bound is for the scales and the conversion of the sum. */
 static void build_linear_int8(op_case *c, int index) {
     const int kind = case_pick(&index, 5);
-    const int64_t *size = matmul_sizes[case_pick(&index, COUNT(matmul_sizes))];
+    const int from = case_pick(&index, COUNT(matmul_sizes) + COUNT(tile_sizes));
+    const int64_t *size =
+        from < COUNT(matmul_sizes) ? matmul_sizes[from] : tile_sizes[from - COUNT(matmul_sizes)];
     const int64_t M = size[0], K = size[1], N = size[2];
     tensor *x = matrix_input(c, M, K), *w[3];
     const int n_weights = kind > 2 ? kind - 1 : 1;
@@ -65,7 +71,8 @@ static void build_linear_int8(op_case *c, int index) {
     for (int i = 0; i < n_weights; i++)
         case_output(c, linear_int8(c->graph, x, w[i]));
 }
-const op_row test_op_linear_int8 = {5 * COUNT(matmul_sizes), build_linear_int8};
+const op_row test_op_linear_int8 = {5 * (COUNT(matmul_sizes) + COUNT(tile_sizes)),
+                                    build_linear_int8};
 
 /* Shapes of elementwise ops: ragged ends of vectors of 16, and enough for several threads. */
 static tensor *elementwise_input(op_case *c, int choice, float low, float high) {

@@ -50,7 +50,8 @@ typedef struct octet_compress_params {
     int streams; /* of a block at most, 1 to 4,096; 0: one for 16 KiB, up to 64. More decode faster
                     and cost ratio, since each begins without context */
     int64_t block;  /* bytes of content in a block, 1,024 to 2^26; 0: 2^20 */
-    int64_t keep;   /* as in octet_session_params; -1: an eighth of the context in whole patches, or
+    int64_t keep;   /* as in octet_session_params; -1: a sixteenth of the context in whole
+                       patches, or
                        the model's if that is less */
     int64_t memory; /* bytes, see octet_compress_memory; where more are needed: OCTET_ERROR, before
                        they are taken. 0: no limit */

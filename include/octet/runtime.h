@@ -16,8 +16,8 @@ typedef struct octet_runtime octet_runtime;
 
 typedef struct octet_runtime_params {
     int threads;     /* 1 to 256; 0 (default): OCTET_THREADS, else as many as processors */
-    const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU, else
-                        the best */
+    const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU,
+                        else the best */
     int openblas; /* 1: matrix products by OpenBLAS when training; no bits are promised. Default 0
                    */
     /* "cpu"; "vulkan": the best GPU; "vulkan:N": device N of octet_devices_list, a software device

@@ -47,8 +47,8 @@ static int64_t round_bytes(const model *m, size_t each) {
 coder_shape coder_shape_of(const model *m, size_t texts, size_t each, int threads, int adapts) {
     const size_t round = (size_t)round_bytes(m, each), fit = ROWS_AT_ONCE / round;
     coder_shape s = {.at_once = fit < 1 ? 1 : fit < texts ? fit : texts};
-    s.parts = adapts ? 1 : parts_for(threads, texts / s.at_once);
-    if (s.parts < threads)
+    s.parts = adapts || texts / s.at_once < (size_t)threads ? 1 : threads;
+    if (s.parts < threads) /* some would have nothing to do: they share the work of every op */
         s.at_once = texts;
     return s;
 }

@@ -81,9 +81,10 @@ static octet_status prepare_groups(expander *x, int n, uint32_t slots, octet_err
 expander_shape expander_shape_of(int threads, uint32_t streams, uint32_t at_once, int with) {
     const int all = (with & (OCTET_MIXED | OCTET_ADAPTS)) != 0;
     const uint32_t most = at_once && !all ? at_once : AT_ONCE;
-    const uint32_t wanted = most < streams ? most : streams;
-    expander_shape s = {.groups = with & OCTET_ADAPTS ? 1 : parts_for(threads, wanted)};
-    s.slots = (wanted + (uint32_t)s.groups - 1) / (uint32_t)s.groups;
+    expander_shape s = {.streams = most < streams ? most : streams};
+    const int pairs = with & OCTET_ADAPTS || s.streams < 2 ? 1 : (int)(s.streams / 2);
+    s.groups = pairs < threads ? pairs : threads;
+    s.slots = (s.streams + (uint32_t)s.groups - 1) / (uint32_t)s.groups;
     return s;
 }
 
@@ -93,15 +94,14 @@ static octet_status prepare_sessions(expander *x, const container_block *b, octe
                      (x->of_profile.arithmetic == ARITHMETIC_INT8 ? OCTET_IN_INT8 : 0);
     const expander_shape shape =
         expander_shape_of(cpu_backend_threads(x->of_profile.backend), b->streams, x->at_once, with);
-    const uint32_t wanted = shape.slots * (uint32_t)shape.groups;
     if (with & (OCTET_MIXED | OCTET_ADAPTS) && b->streams > CONTAINER_TOGETHER_MOST)
         return error_set(error, OCTET_CORRUPT, "%" PRIu32 " streams, %u can be read together",
                          b->streams, CONTAINER_TOGETHER_MOST);
-    if (x->slots * (uint32_t)x->n_groups >= wanted && !x->adapts)
+    if (x->slots * (uint32_t)x->n_groups >= shape.streams && !x->adapts)
         return OCTET_OK;
     forget_groups(x);
     octet_status status =
-        needs_decoding(x->model, wanted, b->content, with, x->memory, x->t->io->name, error);
+        needs_decoding(x->model, shape.streams, b->content, with, x->memory, x->t->io->name, error);
     if (!status && x->adapts)
         status = adapter_create(&x->adapter, &x->of_profile, b->streams, x->adapts, error);
     if (!status)

@@ -38,8 +38,9 @@ typedef struct expander {
     uint32_t lanes_capacity;
 } expander;
 
-/* How many sessions read streams side by side, and how many streams each of them. */
+/* Streams that are read at once, by so many sessions with `slots` streams each. */
 typedef struct expander_shape {
+    uint32_t streams;
     int groups;
     uint32_t slots;
 } expander_shape;

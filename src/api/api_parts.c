@@ -5,10 +5,6 @@
 
 #include "cpu/cpu_backend.h"
 
-int parts_for(int threads, size_t pieces) {
-    return pieces >= (size_t)threads ? threads : 1;
-}
-
 octet_status parts_create(part **out, const model *m, int n, octet_error *error) {
     part *parts = *out = calloc((size_t)n, sizeof *parts);
     octet_status status =

@@ -12,10 +12,6 @@ typedef struct part {
     model model;      /* what it reads: shares all that the whole model owns */
 } part;
 
-/* How many parts to make of so many threads for pieces of work that stand each for themselves: as
- * many, or 1, whose ops all threads share, where some would have nothing to do. */
-int parts_for(int threads, size_t pieces);
-
 /* n parts, of n = 1 the model as it is. m must outlive them. */
 octet_status parts_create(part **out, const model *m, int n, octet_error *error);
 /* Accepts NULL; sets *parts to NULL. */
