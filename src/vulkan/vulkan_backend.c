@@ -15,8 +15,6 @@ static octet_status allocate(backend *base, variable *v, octet_error *error) {
     if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
         return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
                          dtype_name(v->type));
-    if (variable_is_int8(v))
-        return error_set(error, OCTET_ERROR, "vulkan: %s: there are no shaders for int8", v->name);
     vulkan_range *range = calloc(1, sizeof *range);
     if (!range)
         return error_memory(error, v->name, sizeof *range);

@@ -9,7 +9,7 @@
 #include "graph/op.h"
 #include "vulkan/vulkan_shaders.h"
 
-#define ROW_MAX_WORK 5
+#define ROW_MAX_WORK 7
 #define ROW_MAX_BOUND 12
 #define ROW_MAX_WORDS 16
 
@@ -48,8 +48,10 @@ typedef void vulkan_row(vulkan_job *job, const node *n);
 /* The row of an op; NULL when there is none. */
 vulkan_row *vulkan_row_of(op op);
 
-/* Of attention (vulkan_attention.c). */
+/* Of attention (vulkan_attention.c), and of the arithmetic of integers (vulkan_int8.c). */
 vulkan_row vulkan_row_attention, vulkan_row_attention_cached, vulkan_row_attention_grad;
+vulkan_row vulkan_row_linear_int8, vulkan_row_attention_int8, vulkan_row_attention_cached_int8,
+    vulkan_row_store_int8;
 
 /* --- for rows */
 
@@ -59,6 +61,21 @@ vulkan_work *row_work(vulkan_job *job, vulkan_shader shader, uint64_t x, uint64_
 /* The same with one invocation, or workgroup, for each of n units, in two dimensions. */
 vulkan_work *row_elements(vulkan_job *job, vulkan_shader shader, uint64_t n, int later);
 vulkan_work *row_groups(vulkan_job *job, vulkan_shader shader, uint64_t n, int later);
+
+static inline uint64_t row_blocks(uint64_t n, uint64_t block) {
+    return (n + block - 1) / block;
+}
+
+/* Bytes of n words, rounded up so that what comes after may be bound. */
+static inline uint64_t row_part(uint64_t n) {
+    return (4 * n + 63) / 64 * 64;
+}
+
+/* threads, BM, BN, BK, RM, RN of a product [M,N]. */
+const uint32_t *row_tile(uint64_t M, uint64_t N);
+
+/* What all kinds of attention push but the last four words, and their constant 0. */
+void row_push_attention(vulkan_job *job, vulkan_work *w, const node *n);
 
 /* The next binding; the next word. */
 void row_input(vulkan_work *w, int index);

@@ -13,6 +13,7 @@
     X(attention_delta)                                                                             \
     X(attention_grad_kv)                                                                           \
     X(attention_grad_q)                                                                            \
+    X(attention_int8)                                                                              \
     X(binary)                                                                                      \
     X(cross_entropy)                                                                               \
     X(cross_entropy_grad)                                                                          \
@@ -25,12 +26,14 @@
     X(gather_sum)                                                                                  \
     X(lerp)                                                                                        \
     X(matmul)                                                                                      \
+    X(matmul_int8)                                                                                 \
     X(momentum)                                                                                    \
     X(norm)                                                                                        \
     X(norm_factor)                                                                                 \
     X(norm_grad)                                                                                   \
     X(norm_grad_gain)                                                                              \
     X(rope)                                                                                        \
+    X(round_int8)                                                                                  \
     X(scatter)                                                                                     \
     X(scatter_range)                                                                               \
     X(shift)                                                                                       \
