@@ -189,6 +189,16 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     return status;
 }
 
+octet_status vulkan_backend_use_half(backend *base, octet_error *error) {
+    vulkan_device *d = &((vulkan_backend *)base)->device;
+    if (!d->matrices.m)
+        return error_set(error, OCTET_ERROR,
+                         "vulkan:%d: %.64s has no cooperative matrices of f16 with sums in f32",
+                         d->description.index, d->description.name);
+    d->half = 1;
+    return OCTET_OK;
+}
+
 int vulkan_backend_index(const backend *b) {
     return ((const vulkan_backend *)b)->device.description.index;
 }

@@ -29,6 +29,10 @@ octet_status vulkan_devices(vulkan_description *out, int capacity, int *n, octet
  * one with most memory. OCTET_ERROR with the reason when there is none. */
 octet_status vulkan_backend_create(backend **out, int index, octet_error *error);
 
+/* Graphs that are compiled from now on multiply large matrices by cooperative matrices: factors
+ * rounded to f16, sums in f32. OCTET_ERROR: the device has none. */
+octet_status vulkan_backend_use_half(backend *b, octet_error *error);
+
 /* The number that vulkan:N gives it. */
 int vulkan_backend_index(const backend *b);
 

@@ -12,6 +12,11 @@ static uint64_t columns_of(const tensor *t) {
     return (uint64_t)tensor_columns(t);
 }
 
+static void bind_absent(vulkan_work *w, int n) {
+    for (int i = 0; i < n; i++)
+        row_input(w, NODE_MAX_INPUTS);
+}
+
 /* Input k as rows at an offset of the workspace; returns where they end. */
 static uint64_t round_input(vulkan_job *job, const node *n, int k, int packed, uint64_t offset) {
     const tensor *x = n->input[k];
@@ -20,6 +25,7 @@ static uint64_t round_input(vulkan_job *job, const node *n, int k, int packed, u
     w->constant[0] = packed != 0;
     row_input(w, k);
     row_workspace(w, offset);
+    bind_absent(w, 3); /* of a ring */
     row_push(w, tensor_rows(x));
     row_push(w, tensor_columns(x));
     return offset + row_part(rows_of(x) * (words + 1));
@@ -71,8 +77,7 @@ void vulkan_row_attention_int8(vulkan_job *job, const node *n) {
         row_workspace(w, at[k]);
     row_input(w, 3);
     row_output(w, 0);
-    for (int i = 5; i <= 10; i++) /* of the cache */
-        row_input(w, NODE_MAX_INPUTS);
+    bind_absent(w, 6); /* of a cache */
     for (int i = 0; i < 3; i++)
         row_push(w, 0);
 }

@@ -38,9 +38,10 @@ typedef struct vulkan_work {
 typedef struct vulkan_job {
     int n, n_phases;
     vulkan_work work[ROW_MAX_WORK];
-    uint64_t workspace;  /* bytes */
-    double cost;         /* floating-point operations, about */
-    const char *refusal; /* what this node asks for that the shaders cannot, or NULL */
+    uint64_t workspace;          /* bytes */
+    double cost;                 /* floating-point operations, about */
+    const vulkan_matrices *half; /* given: by which large products are computed, or NULL */
+    const char *refusal;         /* what this node asks for that the shaders cannot, or NULL */
 } vulkan_job;
 
 typedef void vulkan_row(vulkan_job *job, const node *n);
@@ -48,7 +49,9 @@ typedef void vulkan_row(vulkan_job *job, const node *n);
 /* The row of an op; NULL when there is none. */
 vulkan_row *vulkan_row_of(op op);
 
-/* Of attention (vulkan_attention.c), and of the arithmetic of integers (vulkan_int8.c). */
+/* Of products (vulkan_matmul.c), of attention (vulkan_attention.c), and of the arithmetic of
+ * integers (vulkan_int8.c). */
+vulkan_row vulkan_row_matmul;
 vulkan_row vulkan_row_attention, vulkan_row_attention_cached, vulkan_row_attention_grad;
 vulkan_row vulkan_row_linear_int8, vulkan_row_attention_int8, vulkan_row_attention_cached_int8,
     vulkan_row_store_int8;

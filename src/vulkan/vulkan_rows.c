@@ -1,5 +1,5 @@
-/* vulkan_rows.c: the rows of all ops but attention. Bindings and words are in the order of the
- * shader's declarations. */
+/* vulkan_rows.c: the rows of all ops but products, attention and those of integers. Bindings and
+ * words are in the order of the shader's declarations. */
 #include "vulkan/vulkan_row.h"
 
 #include <string.h>
@@ -62,35 +62,6 @@ static void bind_inputs(vulkan_work *w, int n) {
 
 static uint64_t elements(const tensor *t) {
     return (uint64_t)tensor_elements(t);
-}
-
-/* --- products */
-
-const uint32_t *row_tile(uint64_t M, uint64_t N) {
-    /* of few rows, of small and of large matrices */
-    static const uint32_t tiles[][6] = {
-        {256, 8, 32, 32, 1, 1}, {256, 64, 64, 16, 4, 4}, {256, 128, 128, 8, 8, 8}};
-    return tiles[M <= 16 ? 0 : M >= 1024 && N >= 1024 ? 2 : 1];
-}
-
-static void matmul_row(vulkan_job *job, const node *n) {
-    const tensor *a = n->input[0], *b = n->input[1];
-    const int ta = n->params.matmul.transpose_a, tb = n->params.matmul.transpose_b;
-    const uint64_t M = (uint64_t)(ta ? tensor_columns(a) : tensor_rows(a));
-    const uint64_t K = (uint64_t)(ta ? tensor_rows(a) : tensor_columns(a));
-    const uint64_t N = (uint64_t)(tb ? tensor_rows(b) : tensor_columns(b));
-    const uint32_t *tile = row_tile(M, N);
-    vulkan_work *w =
-        row_work(job, SHADER_matmul, row_blocks(N, tile[2]), row_blocks(M, tile[1]), 0);
-    memcpy(w->constant, tile, 6 * sizeof *tile);
-    w->constant[6] = ta != 0;
-    w->constant[7] = tb != 0;
-    bind_inputs(w, 2);
-    row_output(w, 0);
-    row_push(w, (int64_t)M);
-    row_push(w, (int64_t)N);
-    row_push(w, (int64_t)K);
-    job->cost = 2.0 * (double)M * (double)N * (double)K;
 }
 
 /* --- elementwise */
@@ -458,7 +429,7 @@ static void lerp_row(vulkan_job *job, const node *n) {
 
 vulkan_row *vulkan_row_of(op kind) {
     static vulkan_row *const rows[OP_COUNT] = {
-        [OP_MATMUL] = matmul_row,
+        [OP_MATMUL] = vulkan_row_matmul,
         [OP_ADD] = add_elements_row,
         [OP_MUL] = mul_row,
         [OP_ADD_ROW] = add_row_row,
