@@ -1,9 +1,10 @@
 /* vulkan_backend.h: the backend that runs graphs as compute shaders.
  *
  * Results are close to those of the CPU backend, not equal to the bit: fused multiply-adds are not
- * promised by the language of shaders, and sums run in other orders. The same device gives the same
- * bits every time: no atomics on floats, every sum in a fixed order. An op without a row here is
- * refused by name when a graph is compiled; nothing is ever computed elsewhere. */
+ * promised by the language of shaders, and sums run in other orders. Graphs in the arithmetic of
+ * integers are made of sums, products and bits alone and have the CPU's. The same device gives the
+ * same bits every time: no atomics on floats, every sum in a fixed order. An op without a row here
+ * is refused by name when a graph is compiled; nothing is ever computed elsewhere. */
 #ifndef VULKAN_VULKAN_BACKEND_H
 #define VULKAN_VULKAN_BACKEND_H
 
