@@ -97,14 +97,14 @@ int64_t *import_case_ids(const safetensors *data, const char *name, int j, int64
 
 octet_runtime *import_case_runtime(void) {
     octet_runtime *runtime = NULL;
-    octet_runtime_params asked = {.threads = 2};
+    octet_runtime_params wanted = {.threads = 2};
     char device[32];
     const char *index = getenv("OCTET_VULKAN");
     if (index) {
         snprintf(device, sizeof device, "vulkan:%s", index);
-        asked.device = device;
+        wanted.device = device;
     }
-    support_ok(octet_runtime_create(&runtime, &asked, &error), &error);
+    support_ok(octet_runtime_create(&runtime, &wanted, &error), &error);
     return runtime;
 }
 
