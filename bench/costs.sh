@@ -4,7 +4,7 @@
 #
 # Every point is a process of its own, `octet bench -c`, so that its memory is known. Points that have their
 # result are kept: run the command again to go on. Weights are random; sizes are those of samples/bench-a.json
-# where nothing else is said.
+# where nothing else is said; in the sweep of contexts patches have 32 bytes.
 cd "$(dirname "$0")/.." || exit 1
 out=run/costs
 [ "$1" = --out ] && out=$2
@@ -32,12 +32,12 @@ point() { # sweep, value, configuration, threads, benchmarks...
 }
 
 all=$(nproc)
-for context in 1024 4096 16384; do
-    point context "$context" "$(two "$context" 8 $((32768 / context)) "")" "$all" train score generate.first generate.last
-done
-for context in 65536 262144 1048576; do
-    point context "$context" "$(two "$context" 32 1 "")" "$all" score generate.first generate.last
-    point window "$context" "$(two "$context" 32 1 ', "window": 256')" "$all" score generate.first generate.last
+for context in 1024 4096 16384 65536 262144 1048576; do
+    training=$([ "$context" -gt 16384 ] || echo train)
+    # shellcheck disable=SC2086
+    point context "$context" "$(two "$context" 32 $(((context + 32767) / context)) "")" "$all" $training score generate.first generate.last
+    [ "$context" -le 16384 ] ||
+        point window "$context" "$(two "$context" 32 1 ', "window": 256')" "$all" score generate.first generate.last
 done
 for patch in 2 4 8 16 32; do
     point patch "$patch" "$(two 4096 "$patch" 8 "")" "$all" train score generate.first

@@ -6,64 +6,12 @@ octet=$(realpath "$1") samples=$(realpath "$2")
     echo "usage: cli_test.sh BINARY SAMPLES" >&2
     exit 1
 }
-unset OCTET_THREADS OCTET_CPU OCTET_MODELS COLUMNS
-LC_ALL=C
-export LC_ALL
-work=$(mktemp -d) || exit 1
-child=
-trap '[ -z "$child" ] || kill -KILL "$child" 2>/dev/null; rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-cd "$work" || exit 1
-
-passed=0 failed=0
-verdict() { # name, 0 if it holds
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "ok $((passed + failed)) - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $((passed + failed)) - $1"
-        head -c 400 out 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# out: " $0 }'
-        head -c 2000 err 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# err: " $0 }'
-    fi
-}
+. "$(dirname "$0")/cli_case.sh"
 
 holds() { # name, command...: the command succeeds
     name=$1
     shift
     "$@" >/dev/null 2>&1
-    verdict "$name" $?
-}
-
-# code_is and says look at $rc, out and err of the last run.
-run() {
-    "$octet" "$@" >out 2>err </dev/null
-    rc=$?
-}
-
-one_line() { [ "$(wc -l <err)" -eq 1 ]; }
-
-fails() { # name, exit code, regular expression of the message, arguments: one line, no result
-    name=$1 code=$2 message=$3
-    shift 3
-    run "$@"
-    [ "$rc" -eq "$code" ] && one_line && grep -Eq -- "^octet( [a-z]+)?: .*$message" err && [ ! -s out ]
-    verdict "$name" $?
-}
-
-works() { # name, regular expression of the output, arguments: exit code 0
-    name=$1 result=$2
-    shift 2
-    run "$@"
-    [ "$rc" -eq 0 ] && grep -Eq -- "$result" out
-    verdict "$name" $?
-}
-
-silent() { # name, arguments: exit code 0 and nothing said
-    name=$1
-    shift
-    run "$@"
-    [ "$rc" -eq 0 ] && [ ! -s out ] && [ ! -s err ]
     verdict "$name" $?
 }
 
@@ -735,6 +683,4 @@ if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     verdict "control bytes do not reach a terminal" $?
 fi
 
-echo "1..$((passed + failed))"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+ends

@@ -6,49 +6,7 @@ octet=$(realpath "$1") models=$(cd "$(dirname "$0")/../samples/models" && pwd)
     echo "usage: codec_cli_test.sh BINARY" >&2
     exit 1
 }
-unset OCTET_THREADS OCTET_CPU OCTET_MODELS COLUMNS
-LC_ALL=C
-export LC_ALL
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-cd "$work" || exit 1
-
-passed=0 failed=0
-verdict() { # name, 0 if it holds
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "ok $((passed + failed)) - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $((passed + failed)) - $1"
-        head -c 400 out 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# out: " $0 }'
-        head -c 2000 err 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# err: " $0 }'
-    fi
-}
-
-run() {
-    "$octet" "$@" >out 2>err </dev/null
-    rc=$?
-}
-
-fails() { # name, exit code, regular expression of the message, arguments: one line, no result
-    name=$1 code=$2 message=$3
-    shift 3
-    rm -f new*
-    run "$@"
-    [ "$rc" -eq "$code" ] && [ "$(wc -l <err)" -eq 1 ] && grep -Eq -- "^octet [a-z]+: .*$message" err && [ ! -s out ] &&
-        ! ls new* >/dev/null 2>&1
-    verdict "$name" $?
-}
-
-works() { # name, regular expression of the output, arguments: exit code 0
-    name=$1 result=$2
-    shift 2
-    run "$@"
-    [ "$rc" -eq 0 ] && grep -Eq -- "$result" out
-    verdict "$name" $?
-}
+. "$(dirname "$0")/cli_case.sh"
 
 same() { # name, two files
     cmp -s "$2" "$3"
@@ -500,5 +458,4 @@ done
 left=$(find . -name '*.tmp.*' | wc -l)
 verdict "no temporary is left" "$left"
 
-echo "1..$((passed + failed))"
-[ "$failed" -eq 0 ]
+ends

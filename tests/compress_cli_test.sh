@@ -10,42 +10,14 @@ data=$(cd "$(dirname "$0")" && pwd)/data/oct
     echo "usage: compress_cli_test.sh BINARY" >&2
     exit 1
 }
-unset OCTET_THREADS OCTET_CPU COLUMNS
-LC_ALL=C OCTET_MODELS=/nowhere
-export LC_ALL OCTET_MODELS
-work=$(mktemp -d) || exit 1
-child=
-trap '[ -z "$child" ] || kill -KILL "$child" 2>/dev/null; rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-cd "$work" || exit 1
+. "$(dirname "$0")/cli_case.sh"
+export OCTET_MODELS=/nowhere
 
-passed=0 failed=0
-verdict() { # name, 0 if it holds
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "ok $((passed + failed)) - $1"
-    else
-        failed=$((failed + 1))
-        echo "not ok $((passed + failed)) - $1"
-        head -c 2000 err 2>/dev/null | tr -c '[:print:]\n' '?' | awk '{ print "# err: " $0 }'
-    fi
-}
-run() {
-    "$octet" "$@" >out 2>err </dev/null
-    rc=$?
-}
-works() { # name, arguments: exit code 0 and nothing said
+quietly() { # name, arguments: exit code 0 and nothing but the result
     name=$1
     shift
     run "$@"
     [ "$rc" -eq 0 ] && [ ! -s err ]
-    verdict "$name" $?
-}
-fails() { # name, exit code, regular expression of the only message, arguments
-    name=$1 code=$2 message=$3
-    shift 3
-    run "$@"
-    [ "$rc" -eq "$code" ] && [ "$(wc -l <err)" -eq 1 ] && grep -Eq -- "$message" err && [ ! -s out ]
     verdict "$name" $?
 }
 same() { # name, file, file
@@ -92,7 +64,7 @@ fails "a range past the end" 1 'bytes up to 15622 are wanted, the content has 15
 fails "a range backwards" 1 'is not A:B with A below B' decompress $text --range 5:5 "$data/kinds.oct"
 fails "a range of words" 1 'is not A:B' decompress $text --range a:b "$data/kinds.oct"
 fails "a range when compressing" 1 'are for restoring' compress $text --range 1:2 kinds
-works "a range to a file" decompress $text --range 10:20 -o part "$data/kinds.oct"
+quietly "a range to a file" decompress $text --range 10:20 -o part "$data/kinds.oct"
 [ "$(wc -c <part)" -eq 10 ]
 verdict "holds the range" $?
 }
@@ -142,33 +114,33 @@ verdict "recover: nothing is damaged" $?
 # --- audio
 # shellcheck disable=SC2086
 {
-works "WAV by its samples" compress $pcm --plain odd.wav -o w.oct
-works "WAV as bytes" compress $pcm --plain --codec raw odd.wav -o raw.oct
+quietly "WAV by its samples" compress $pcm --plain odd.wav -o w.oct
+quietly "WAV as bytes" compress $pcm --plain --codec raw odd.wav -o raw.oct
 [ "$(wc -c <w.oct)" -lt 5000 ] && [ "$(wc -c <raw.oct)" -gt 7000 ]
 verdict "samples make it smaller" $?
-works "comes back" decompress $pcm w.oct -o back.wav
+quietly "comes back" decompress $pcm w.oct -o back.wav
 same "as the identical file" back.wav odd.wav
-works "WAV through a pipe" compress $pcm --plain -c odd.wav
+quietly "WAV through a pipe" compress $pcm --plain -c odd.wav
 same "the same coded bytes" out w.oct
 "$octet" encode odd.wav -o samples.pcm16 >/dev/null 2>err && "$octet" decode samples.pcm16 -o clip.flac >/dev/null 2>err
 fails "FLAC" 0 'coded as it is; --samples' compress $pcm clip.flac
 fails "FLAC by its samples" 0 'its audio is kept, as WAV' compress $pcm --samples clip.flac
-works "comes back" decompress $pcm clip.wav.oct
+quietly "comes back" decompress $pcm clip.wav.oct
 "$octet" encode clip.wav -o samples2.pcm16 2>err >/dev/null
 same "as its audio" samples.pcm16 samples2.pcm16
 fails "samples for a text model" 1 'reads bytes, not samples' compress $text --samples clip.flac -o x.oct
 fails "samples that do not fit" 0 'odd.wav: coded as bytes: the model reads bytes' compress $text --codec audio odd.wav -o x.oct
-works "come back" decompress $text x.oct -o x
+quietly "come back" decompress $text x.oct -o x
 same "too" x odd.wav
 }
 
 # --- bundled models: by the file's kind, and by the fingerprint
 mkdir models && cp "$data/text.safetensors" models/text.safetensors && cp "$data/pcm16.safetensors" models/speech.safetensors
 export OCTET_MODELS=$work/models
-works "text finds its model" compress --profile f32 kinds -o m.oct --streams 5 --block 4096
+quietly "text finds its model" compress --profile f32 kinds -o m.oct --streams 5 --block 4096
 same "as -m would" m.oct "$data/kinds.oct"
-works "WAV finds its model" compress odd.wav -o w2.oct
-works "both find the way back" decompress -c m.oct w2.oct
+quietly "WAV finds its model" compress odd.wav -o w2.oct
+quietly "both find the way back" decompress -c m.oct w2.oct
 cat kinds odd.wav | cmp -s - out
 verdict "to the same bytes" $?
 run compress -l --json m.oct
@@ -188,7 +160,7 @@ run decompress $text --memory 1G -v -c "$data/plain.oct"
 verdict "enough, and stated" $?
 need=$(sed -nE 's/.*5 streams at once, ([0-9]+)\.([0-9]).*/\1\2/p' err)00
 fails "all at once need too much" 1 'at once needs .* allowed: [12] at once need' decompress $text --memory ${need}K -c "$data/plain.oct" --streams 5
-works "fewer do not" decompress $text --memory ${need}K -c "$data/plain.oct" --streams 1
+quietly "fewer do not" decompress $text --memory ${need}K -c "$data/plain.oct" --streams 1
 same "and give the same" out kinds
 fails "mixed streams are read together" 1 'decoding its 5 streams needs [0-9.]+ MB, [0-9.]+ MB are allowed: made with fewer' decompress $text --memory ${need}K -c "$data/kinds.oct" --streams 1
 fails "and not too many" 1 '300 streams: 1 to 256 are possible together' compress $text --streams 300 -c kinds
@@ -249,6 +221,4 @@ if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     verdict "no compressed bytes to a terminal" $?
 fi
 
-echo "1..$((passed + failed))"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+ends

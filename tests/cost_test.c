@@ -163,7 +163,7 @@ static void presets_are_the_papers_block(void **state) {
             const config_level *l = &c.level[s];
             assert_true(l->mlp == MLP_RELU && l->mlp_width == 4 * l->dim);
             assert_true(l->norm == CONFIG_NORM_LAYER && l->bias && !l->qk_norm && !l->zero_init);
-            assert_int_equal(l->positions, POSITIONS_LEARNED);
+            assert_true(l->positions == POSITIONS_LEARNED && l->dropout == 0.1);
             assert_int_equal(l->kv_heads, l->heads);
         }
         assert_true(c.train.optimizer == OPTIMIZER_ADAMW && c.train.beta1 == 0.9 &&

@@ -79,6 +79,23 @@ static void score_wide(void **state) {
     backend_destroy(&b);
 }
 
+/* Long windows are read in pieces, the end of a text that is a little shorter by the graph. */
+static void score_long(void **state) {
+    (void)state;
+    static const char text[] = "{\"context\": 20480, \"levels\": [{\"dim\": 32, \"layers\": 1, "
+                               "\"heads\": 2, \"patch\": 32}, {\"dim\": 8, \"layers\": 1, "
+                               "\"heads\": 1}]}";
+    enum { SHORT = 16380, LONG = 16500 };
+    backend *b = tiny_backend(2, CPU_AVX512);
+    model *m = tiny_model_of(b, text, SEED);
+    yardstick y = case_measure(m, LONG, 9);
+    case_check_score(&y, m, SHORT);
+    case_check_score(&y, m, LONG);
+    case_release(&y);
+    model_destroy(&m);
+    backend_destroy(&b);
+}
+
 static void score_other_keep(void **state) {
     (void)state;
     backend *b = tiny_backend(1, CPU_AVX512);
@@ -356,12 +373,19 @@ static void streams_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(score_equals_session), cmocka_unit_test(score_many_windows),
-        cmocka_unit_test(score_wide),           cmocka_unit_test(score_other_keep),
-        cmocka_unit_test(score_stops),          cmocka_unit_test(strided_equals_two_sessions),
-        cmocka_unit_test(strided_wide),         cmocka_unit_test(strided_on_any_machine),
-        cmocka_unit_test(strided_is_a_code),    cmocka_unit_test(strided_needs_patches),
-        cmocka_unit_test(few_symbols),          cmocka_unit_test(streams_end),
+        cmocka_unit_test(score_equals_session),
+        cmocka_unit_test(score_many_windows),
+        cmocka_unit_test(score_wide),
+        cmocka_unit_test(score_long),
+        cmocka_unit_test(score_other_keep),
+        cmocka_unit_test(score_stops),
+        cmocka_unit_test(strided_equals_two_sessions),
+        cmocka_unit_test(strided_wide),
+        cmocka_unit_test(strided_on_any_machine),
+        cmocka_unit_test(strided_is_a_code),
+        cmocka_unit_test(strided_needs_patches),
+        cmocka_unit_test(few_symbols),
+        cmocka_unit_test(streams_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

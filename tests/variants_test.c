@@ -152,7 +152,7 @@ static void check_saved(const yardstick *y, const model *m) {
 }
 
 static void check_bits(const char *json, int64_t context) {
-    static const int threads[CPU_ISAS] = {1, 2, 5};
+    static const int threads[CPU_ISAS] = {1, 2, 5, 3};
     backend *b = tiny_backend(1, CPU_SCALAR);
     model *m = tiny_model_of(b, json, SEED);
     yardstick y = case_measure(m, (size_t)(context * 5 / 2 + 5), 3);

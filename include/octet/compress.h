@@ -43,8 +43,8 @@ typedef enum octet_content {
     OCTET_CONTENT_BYTES /* bytes as they are, whatever they are */
 } octet_content;
 
-/* What a file's blocks are coded with beside the model as it is, see `plain` and `adapt`. */
-enum { OCTET_MIXED = 1, OCTET_ADAPTS = 2 };
+/* What a file's blocks are coded with: see `plain`, `adapt` and `profile`. */
+enum { OCTET_MIXED = 1, OCTET_ADAPTS = 2, OCTET_IN_INT8 = 4 };
 
 typedef struct octet_compress_params {
     int streams; /* of a block at most, 1 to 4,096; 0: one for 16 KiB, up to 64. More decode faster
@@ -61,8 +61,7 @@ typedef struct octet_compress_params {
                      (muon_lr of a configuration, or lr without Muon), at most 1: slower, better
                      where the content is unlike what it was trained on. Blocks are then 2^26 bytes
                      and streams one for 64 KiB, up to 16, if nothing else is said; keep is 0 */
-    octet_profile profile; /* 0: f32. The file says which, and is decoded so. What is said of memory
-                              holds for f32: int8 takes less */
+    octet_profile profile; /* 0: f32. The file says which, and is decoded so */
 } octet_compress_params;
 
 typedef struct octet_compress_report {
@@ -104,9 +103,9 @@ octet_status octet_decompress(octet_model *model, const octet_decompress_params 
                               const octet_io *io, octet_compress_report *report,
                               octet_error *error);
 
-/* Bytes of memory that coding and decoding take with the model, its weights included: known from
- * plans, before any of it is taken. Decoding: `streams` at once, blocks of `block` bytes (0:
- * 2^20), with OCTET_MIXED, OCTET_ADAPTS, both or neither. */
+/* Bytes of memory that coding and decoding take with the model, its weights included, on the
+ * threads of its runtime: known from plans, before any of it is taken. Decoding: `streams` at once,
+ * blocks of `block` bytes (0: 2^20), with some of OCTET_MIXED, OCTET_ADAPTS and OCTET_IN_INT8. */
 octet_status octet_compress_memory(int64_t *bytes, const octet_model *model,
                                    const octet_compress_params *params, octet_error *error);
 octet_status octet_decompress_memory(int64_t *bytes, const octet_model *model, int streams,

@@ -24,7 +24,7 @@ typedef enum octet_matmul {
 
 typedef struct octet_runtime_params {
     int threads;     /* 1 to 256; 0 (default): OCTET_THREADS, else as many as processors */
-    const char *cpu; /* "scalar", "avx2", "avx512": at most this; NULL (default): OCTET_CPU, else
+    const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU, else
                         the best */
     octet_matmul matmul; /* default: exact */
     /* "cpu"; "vulkan": the best GPU; "vulkan:N": device N of octet_devices_list, a software device

@@ -361,11 +361,16 @@ static octet_status bench_score(const bench *b, octet_model *m, octet_error *err
     if (!bytes)
         return error_memory(error, "bench", (double)n);
     fill_text(bytes, (int64_t)n, 1);
-    double bits, t = clock_seconds();
-    octet_status status = octet_score(m, bytes, n, NULL, &bits, error);
-    t = clock_seconds() - t;
+    double bits, best = 1e30, begin = clock_seconds();
+    octet_status status = OCTET_OK;
+    for (int round = 0; !status && round < 4 && clock_seconds() - begin < 20; round++) {
+        double t = clock_seconds();
+        status = octet_score(m, bytes, n, NULL, &bits, error);
+        t = clock_seconds() - t;
+        best = t < best ? t : best;
+    }
     if (!status)
-        report(b, (octet_bench_result){"score", (double)n / t, "bytes/s", NULL, 0, 0});
+        report(b, (octet_bench_result){"score", (double)n / best, "bytes/s", NULL, 0, 0});
     free(bytes);
     return status;
 }

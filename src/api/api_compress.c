@@ -287,7 +287,8 @@ static octet_status write_file(compressor *c, octet_model *m, octet_content cont
 }
 
 static int coded_with(const compressor *c) {
-    return (c->coder.mixes ? OCTET_MIXED : 0) | (c->coder.adapts ? OCTET_ADAPTS : 0);
+    return (c->coder.mixes ? OCTET_MIXED : 0) | (c->coder.adapts ? OCTET_ADAPTS : 0) |
+           (c->model.arithmetic == ARITHMETIC_INT8 ? OCTET_IN_INT8 : 0);
 }
 
 octet_status octet_compress_memory(int64_t *bytes, const octet_model *m,

@@ -404,7 +404,8 @@ void octet_compressed_peek(int *streams, int64_t *most, int *with, const uint8_t
     *streams = 0;
     *with = 0;
     if (n >= at && !container_get_header(&h, head, "", NULL))
-        *with = (h.mixed ? OCTET_MIXED : 0) | (h.adapts ? OCTET_ADAPTS : 0);
+        *with = (h.mixed ? OCTET_MIXED : 0) | (h.adapts ? OCTET_ADAPTS : 0) |
+                (h.profile == CONTAINER_INT8 ? OCTET_IN_INT8 : 0);
     for (*most = 0; at + CONTAINER_BLOCK_BYTES <= n; at += CONTAINER_BLOCK_BYTES + b.payload) {
         if (container_get_block(&b, head + at, at, "", NULL) || b.kind == CONTAINER_END)
             return;

@@ -5,6 +5,7 @@
 #include "api/api_needs.h"
 
 #include "api/api_code.h"
+#include "api/api_expand.h"
 
 #include <inttypes.h>
 
@@ -14,33 +15,56 @@
 
 #define BLOCK_BYTES (1 << 20)
 
-/* Of a session with so many streams; with `each`: of a window reader for streams of so many bytes,
- * if they fit. */
-static octet_status measure(int64_t *bytes, const config *c, uint32_t streams, size_t each,
-                            octet_error *error) {
+/* What reads: `parts` sessions of so many streams, or with `each` window readers of so many texts
+ * of `each` bytes. */
+typedef struct readers {
+    graph_arithmetic arithmetic;
+    int parts;
+    size_t streams, each;
+} readers;
+
+/* A stream's window, its logits and what is expected of its next byte lie beside the states. */
+static int64_t stream_bytes(const config *c) {
+    return c->context + (int64_t)sizeof(float) * c->vocabulary + (int64_t)sizeof(frequencies);
+}
+
+/* One of them, on the planner of m. */
+static octet_status outline(session **s, window_reader **w, size_t *host_bytes, const model *m,
+                            const readers *r, octet_error *error) {
+    if (r->each)
+        return window_reader_outline(w, host_bytes, m, (int64_t)r->each, (int64_t)r->streams,
+                                     error);
+    return session_create(s, m, (int)r->streams, -1, error);
+}
+
+static octet_status measure(int64_t *bytes, const config *c, const readers *r, octet_error *error) {
     backend *planner = NULL;
     model *m = NULL;
     session *s = NULL;
-    window_reader *reader = NULL;
+    window_reader *w = NULL;
     size_t host_bytes = 0;
     octet_status status = planner_create(&planner, error);
     if (!status)
         status = model_outline(&m, planner, c, error);
-    if (!status && each && window_reader_fits(m, (int64_t)each))
-        status = window_reader_outline(&reader, &host_bytes, m, (int64_t)each, streams, error);
-    else if (!status)
-        status = session_create(&s, m, (int)streams, -1, error);
+    if (!status) {
+        m->arithmetic = r->arithmetic;
+        status = outline(&s, &w, &host_bytes, m, r, error);
+    }
     if (!status) {
         const planner_bytes all = planner_total(planner);
-        *bytes = (int64_t)(all.parameters + all.packed + all.states + all.programs + host_bytes);
-        /* the bytes of each stream's window, and its logits, lie beside the session's states */
-        *bytes += (s ? streams : 0) * (c->context + (int64_t)sizeof(float) * c->vocabulary);
+        const size_t own = all.states + all.programs + host_bytes;
+        *bytes = (int64_t)(all.parameters + all.packed + (size_t)r->parts * own);
+        *bytes += r->each ? 0 : r->parts * (int64_t)r->streams * stream_bytes(c);
     }
     session_destroy(&s);
-    window_reader_destroy(&reader);
+    window_reader_destroy(&w);
     model_destroy(&m);
     backend_destroy(&planner);
     return status;
+}
+
+static graph_arithmetic arithmetic_of(int with) {
+    return with & OCTET_IN_INT8 ? ARITHMETIC_INT8 : ARITHMETIC_F32;
 }
 
 /* Of the weights that learn, their moments and a step. */
@@ -54,12 +78,17 @@ static octet_status add_adapter(int64_t *bytes, const config *c, size_t streams,
 
 octet_status needs_coding_bytes(int64_t *bytes, const octet_model *m, size_t block_bytes,
                                 size_t each, int with, octet_error *error) {
-    const uint32_t streams = (uint32_t)((block_bytes + each - 1) / each);
-    octet_status status = measure(bytes, &m->model->config, streams, each, error);
+    const size_t texts = (block_bytes + each - 1) / each;
+    const coder_shape shape = coder_shape_of(
+        m->model, texts, each, octet_runtime_threads(m->runtime), (with & OCTET_ADAPTS) != 0);
+    const int fits = window_reader_fits(m->model, (int64_t)each);
+    const readers r = {arithmetic_of(with), fits ? shape.parts : 1, fits ? shape.at_once : texts,
+                       fits ? each : 0};
+    octet_status status = measure(bytes, &m->model->config, &r, error);
     *bytes +=
         (int64_t)(2 * block_bytes + coder_bytes(m->model, block_bytes, each, with & OCTET_MIXED));
     if (!status && with & OCTET_ADAPTS)
-        status = add_adapter(bytes, &m->model->config, streams, error);
+        status = add_adapter(bytes, &m->model->config, texts, error);
     return status;
 }
 
@@ -70,7 +99,10 @@ octet_status octet_decompress_memory(int64_t *bytes, const octet_model *m, int s
     if (streams < 1 || streams > SESSION_MAX_STREAMS)
         return error_set(error, OCTET_ERROR, "%d streams: 1 to %d are possible", streams,
                          SESSION_MAX_STREAMS);
-    octet_status status = measure(bytes, &m->model->config, (uint32_t)streams, 0, error);
+    const expander_shape shape = expander_shape_of(octet_runtime_threads(m->runtime),
+                                                   (uint32_t)streams, (uint32_t)streams, with);
+    const readers r = {arithmetic_of(with), shape.groups, shape.slots, 0};
+    octet_status status = measure(bytes, &m->model->config, &r, error);
     *bytes +=
         (int64_t)(2 * content + (with & OCTET_MIXED ? context_mix_bytes(content, content) : 0));
     if (!status && with & OCTET_ADAPTS)
@@ -102,14 +134,14 @@ octet_status needs_decoding(const octet_model *m, uint32_t streams, uint64_t blo
                                   : OCTET_OK;
     if (status || needed <= allowed)
         return status;
-    if (with)
+    if (with & (OCTET_MIXED | OCTET_ADAPTS))
         return error_set(error, OCTET_ERROR,
                          "%s: decoding its %" PRIu32 " streams needs %.1f MB, %.1f MB are allowed: "
                          "made with fewer it would need less",
                          name, streams, MB(needed), MB(allowed));
     uint32_t n = streams / 2;
     for (; n && !status; n /= 2) {
-        status = octet_decompress_memory(&fewer, m, (int)n, (int64_t)block_bytes, 0, error);
+        status = octet_decompress_memory(&fewer, m, (int)n, (int64_t)block_bytes, with, error);
         if (fewer <= allowed)
             break;
     }

@@ -39,7 +39,7 @@ static octet_status read_cpu(cpu_isa *out, const char *asked, octet_error *error
         return OCTET_OK;
     }
     return error_set(error, OCTET_ERROR,
-                     "%s: \"%s\" is not an instruction set: scalar, avx2 or avx512",
+                     "%s: \"%s\" is not an instruction set: scalar, avx2, avx512 or amx",
                      asked ? "cpu" : "OCTET_CPU", text);
 }
 

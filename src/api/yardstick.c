@@ -56,7 +56,7 @@ static void choose(yard_worker *w, const char *isa) {
     w->peak = peak_c;
     w->read = read_c;
 #if defined(__x86_64__)
-    if (!strcmp(isa, "avx2") || !strcmp(isa, "avx512")) {
+    if (strcmp(isa, "scalar") != 0) {
         w->peak = isa[3] == '2' ? peak_avx2 : peak_avx512;
         w->read = isa[3] == '2' ? read_avx2 : read_avx512;
     }

@@ -57,7 +57,9 @@ static void tell_memory(const passage *p) {
         return;
     if (run->decompress)
         octet_compressed_peek(&streams, &block, &with, (uint8_t *)p->head, p->head_n);
-    const int most = run->decoding.streams && !with ? run->decoding.streams : 256;
+    const int most = run->decoding.streams && !(with & (OCTET_MIXED | OCTET_ADAPTS))
+                         ? run->decoding.streams
+                         : 256;
     streams = most < streams ? most : streams;
     if (run->decompress && streams &&
         !octet_decompress_memory(&bytes, p->model, streams, block, with, NULL))
@@ -110,7 +112,8 @@ static json_t *row_of(const passage *p, const octet_compressed_info *info) {
         octet_model_info_get(p->model, &about);
         model = packing_model_bytes(p->model);
         const int most = r->streams < 256 ? r->streams : 256;
-        const int with = (info->mixed ? OCTET_MIXED : 0) | (info->adapts > 0 ? OCTET_ADAPTS : 0);
+        const int with = (info->mixed ? OCTET_MIXED : 0) | (info->adapts > 0 ? OCTET_ADAPTS : 0) |
+                         (!strcmp(info->profile, "int8") ? OCTET_IN_INT8 : 0);
         if (octet_decompress_memory(&memory, p->model, most ? most : 1,
                                     r->content < 1 << 20 ? (int64_t)r->content : 0, with, NULL))
             memory = -1;

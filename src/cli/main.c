@@ -40,7 +40,7 @@ static void usage(output *out) {
     output_print(out,
                  "\noctet COMMAND --help explains a command; octet --version names the version.\n\n"
                  "environment (options win):\n"
-                 "  OCTET_CPU      scalar, avx2 or avx512: the instruction set used at most\n"
+                 "  OCTET_CPU      scalar, avx2, avx512 or amx: the instruction set used at most\n"
                  "  OCTET_THREADS  number of threads\n"
                  "  OCTET_MODELS   directory of bundled models\n\n"
                  "exit codes: 0 ok, 1 error, 2 done with a warning, 3 corrupt or unsupported\n"

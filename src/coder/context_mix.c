@@ -8,15 +8,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
+#include "coder/mix_kernels.h"
+
 enum {
-    CONTEXTS = 9,
-    INPUTS = 2 * CONTEXTS + 4, /* two of each context; model, no context, repeat, constant */
+    CONTEXTS = 9, /* two inputs of each; model, no context, repeat, constant; two zeros */
     P_BITS = 22,
     P_ONE = 1 << P_BITS,
     ODDS_ONE = 1 << 12,
     ODDS_MOST = 20 * ODDS_ONE,
     WEIGHT_ONE = 1 << 20,
-    WEIGHT_MOST = 64 * WEIGHT_ONE,
     COUNT_BITS = 10,
     COUNT_MOST = 255,
     LEVELS = 16,      /* of the model's certainty */
@@ -40,21 +41,24 @@ typedef struct line {
 } line;
 
 typedef struct stream_state {
-    size_t begin, at;         /* first byte; bytes so far */
-    uint32_t word, last_word; /* hashes of letters */
-    size_t repeat;            /* where the byte stands that a repeat expects next */
-    uint32_t repeated;        /* bytes that agreed; 0: no repeat */
+    size_t begin, at;           /* first byte; bytes so far */
+    uint32_t context[CONTEXTS]; /* hashes of what stands before the next byte */
+    uint32_t word, last_word;   /* hashes of letters */
+    size_t repeat;              /* where the byte stands that a repeat expects next */
+    uint32_t repeated;          /* bytes that agreed; 0: no repeat */
 } stream_state;
 
 /* The byte and the decision that are being coded. */
 typedef struct decision {
-    uint32_t context[CONTEXTS];
+    const stream_state *stream;
     line *lines[CONTEXTS];
-    int certainty, expected;  /* expected: by the repeat; -1: nothing */
-    uint32_t repeated;        /* length of the repeat */
-    int bits_left, low, high; /* the bytes that are still possible */
-    int node, half_node;      /* the bits so far behind a 1; those of this half of the byte */
-    int32_t input[INPUTS];
+    uint32_t last, last_two; /* bytes before */
+    int certainty, expected; /* expected: by the repeat; -1: nothing */
+    uint32_t repeated;       /* length of the repeat */
+    int32_t rate;            /* of weights */
+    int bits_left;
+    int node, half_node; /* the bits so far behind a 1; those of this half of the byte */
+    int32_t input[MIX_INPUTS];
     counter *counters[CONTEXTS + 1]; /* the last one without a context */
     counter *hit;                    /* of the repeat; NULL: it has nothing to say */
     int hit_bit;
@@ -66,14 +70,15 @@ typedef struct decision {
 
 struct context_mix {
     uint8_t *content;
-    size_t n, each;
+    size_t n, each, n_streams;
+    const mix_kernels *kernels;
     stream_state *streams;
-    line *table[CONTEXTS];
+    line *table; /* [CONTEXTS][line_mask + 1], each within a cache line */
     uint32_t line_mask;
     uint32_t *places, place_mask; /* by a hash of the last bytes: what stands behind them */
     counter alone[256], hits[REPEAT_MOST + 1];
-    int32_t certain_weights[LEVELS * REPEATS][INPUTS];
-    int32_t node_weights[256][INPUTS], byte_weights[256][INPUTS];
+    int32_t certain_weights[LEVELS * REPEATS][MIX_INPUTS];
+    int32_t node_weights[256][MIX_INPUTS], byte_weights[256][MIX_INPUTS];
     int32_t (*cells[2])[CELLS]; /* by a hash: difference to cell_start */
     int cell_shift;             /* of the hash */
     int32_t cell_start[CELLS];
@@ -162,11 +167,15 @@ static void counter_learn(const context_mix *m, counter *c, int bit) {
     *c = (next << COUNT_BITS | (n < COUNT_MOST ? n + 1 : n)) ^ (uint32_t)1 << 31;
 }
 
+/* Where a context's line is, or in the place beside it. */
+static line *line_place(const context_mix *m, int context, uint32_t h) {
+    return m->table + (size_t)context * (m->line_mask + 1) + (h * 0x9e3779b1u >> 7 & m->line_mask);
+}
+
 /* The line of a context, in one of two places; the one that was learned less makes room. */
 static line *find_line(const context_mix *m, int context, uint32_t h) {
     const uint32_t check = h >> 8 | 1u << 24;
-    const uint32_t at = h * 0x9e3779b1u >> 7 & m->line_mask;
-    line *first = m->table[context] + at, *second = m->table[context] + (at ^ 1);
+    line *first = line_place(m, context, h), *second = m->table + ((first - m->table) ^ 1);
     if (first->check == check)
         return first;
     if (second->check == check)
@@ -193,12 +202,17 @@ static int certainty_of(const context_mix *m, const frequencies *f) {
     return level < LEVELS ? level : LEVELS - 1;
 }
 
-static void take_inputs(context_mix *m, const frequencies *f) {
+/* That the next bit is a 1: the odds of the `half` bytes from low + half on against those before.
+ */
+static int32_t model_odds(const context_mix *m, const frequencies *f, int low, int half) {
+    const uint32_t *b = f->below + low;
+    return log2_of(m, b[2 * half] - b[half]) - log2_of(m, b[half] - b[0]);
+}
+
+static void take_inputs(context_mix *m, int32_t model_odds) {
     decision *d = &m->now;
-    const int middle = (d->low + d->high) / 2;
     int32_t *in = d->input;
-    *in++ = log2_of(m, f->below[d->high] - f->below[middle]) -
-            log2_of(m, f->below[middle] - f->below[d->low]);
+    *in++ = model_odds;
     for (int i = 0; i < CONTEXTS; i++) {
         counter *c = &d->lines[i]->node[d->half_node - 1];
         const uint32_t p = counter_p(*c);
@@ -229,40 +243,38 @@ static uint32_t corrected(const context_mix *m, const int32_t *cell, int at, int
 }
 
 /* The probability that the next bit is 1. */
-static uint32_t predict(context_mix *m, const frequencies *f, uint32_t last, uint32_t last_two) {
+static uint32_t predict(context_mix *m, int32_t model_odds) {
     decision *d = &m->now;
-    take_inputs(m, f);
+    take_inputs(m, model_odds);
     const int repeat = !d->hit ? 0 : d->repeated < 12 ? 1 : d->repeated < 24 ? 2 : 3;
     d->weights[0] = m->certain_weights[d->certainty * REPEATS + repeat];
     d->weights[1] = m->node_weights[d->node];
-    d->weights[2] = m->byte_weights[last];
-    int64_t sum = 0;
-    for (int i = 0; i < INPUTS; i++)
-        sum += (int64_t)d->input[i] * (d->weights[0][i] + d->weights[1][i] + d->weights[2][i]);
+    d->weights[2] = m->byte_weights[d->last];
+    const int64_t sum = m->kernels->sum(d->input, d->weights);
     const int32_t odds = clamp(sum / WEIGHT_ONE, ODDS_MOST);
     d->mixed = probability_of(m, odds);
     const int32_t place = clamp(odds, 12 * ODDS_ONE - 1) + 12 * ODDS_ONE;
     const int at = place / CELL_ODDS;
     const int32_t part = place % CELL_ODDS;
     d->near_cell = at + (part >= CELL_ODDS / 2);
-    d->cells[0] = m->cells[0][hash(last, (uint32_t)d->node) >> m->cell_shift];
-    d->cells[1] = m->cells[1][hash(last_two, (uint32_t)d->node) >> m->cell_shift];
+    d->cells[0] = m->cells[0][hash(d->last, (uint32_t)d->node) >> m->cell_shift];
+    d->cells[1] = m->cells[1][hash(d->last_two, (uint32_t)d->node) >> m->cell_shift];
     const uint32_t p =
         (d->mixed + corrected(m, d->cells[0], at, part) + 2 * corrected(m, d->cells[1], at, part)) /
         4;
     return p < 1 ? 1 : p < P_ONE ? p : P_ONE - 1;
 }
 
-/* The rate of weights falls from 42 to 2, of 2^21, at half after 8,000 bytes. */
+static void find_lines(context_mix *m) {
+    decision *d = &m->now;
+    for (int i = 0; i < CONTEXTS; i++)
+        d->lines[i] = find_line(m, i, hash(d->stream->context[i], (uint32_t)d->node));
+}
+
 static void learn(context_mix *m, int bit) {
     decision *d = &m->now;
     const int32_t error = ((bit << P_BITS) - (int32_t)d->mixed) / 64;
-    const int64_t rate = 2 + (int64_t)(320000 / (8000 + m->coded));
-    for (int i = 0; i < INPUTS; i++) {
-        const int64_t step = d->input[i] * rate * error / (1 << 21);
-        for (int k = 0; k < 3; k++)
-            d->weights[k][i] = clamp(d->weights[k][i] + step, WEIGHT_MOST);
-    }
+    m->kernels->learn(d->weights, d->input, d->rate * error);
     for (int i = 0; i <= CONTEXTS; i++)
         counter_learn(m, d->counters[i], bit);
     if (d->hit)
@@ -272,14 +284,12 @@ static void learn(context_mix *m, int bit) {
         const int32_t to = bit ? P_ONE - 1 : 0;
         *cell += (to - m->cell_start[d->near_cell] - *cell) / 64;
     }
-}
-
-static void next_node(decision *d, int bit) {
-    const int middle = (d->low + d->high) / 2;
-    *(bit ? &d->low : &d->high) = middle;
     d->node = 2 * d->node + bit;
-    d->half_node = d->bits_left == 5 ? 1 : 2 * d->half_node + bit;
-    d->bits_left--;
+    d->half_node = 2 * d->half_node + bit;
+    if (--d->bits_left == 4) {
+        d->half_node = 1;
+        find_lines(m);
+    }
 }
 
 /* --- one byte */
@@ -290,27 +300,48 @@ static int is_coded(const context_mix *m, size_t place, size_t stream, size_t at
     return offset < at || (offset == at && other < stream);
 }
 
-static void begin_byte(context_mix *m, size_t stream, const frequencies *f) {
+/* What stands before a stream's next byte. */
+static void set_contexts(const context_mix *m, stream_state *s) {
     /* Bit n: the byte n before the last. */
     static const uint8_t masks[CONTEXTS - 2] = {1, 3, 7, 15, 63, 2, 4};
-    const stream_state *s = &m->streams[stream];
     const uint8_t *end = m->content + s->begin + s->at;
-    decision *d = &m->now;
-    *d = (decision){.high = 256, .node = 1, .half_node = 1, .bits_left = 8, .expected = -1};
-    d->certainty = certainty_of(m, f);
     for (int i = 0; i < CONTEXTS - 2; i++) {
         uint32_t h = (uint32_t)i;
         for (size_t n = 0; masks[i] >> n; n++)
             if (masks[i] >> n & 1)
                 h = hash(h, s->at > n ? end[-1 - (ptrdiff_t)n] : 256u);
-        d->context[i] = h;
+        s->context[i] = h;
     }
-    d->context[CONTEXTS - 2] = hash(s->word, CONTEXTS);
-    d->context[CONTEXTS - 1] = hash(hash(s->word, CONTEXTS + 1), s->last_word);
+    s->context[CONTEXTS - 2] = hash(s->word, CONTEXTS);
+    s->context[CONTEXTS - 1] = hash(hash(s->word, CONTEXTS + 1), s->last_word);
+}
+
+/* The lines that a stream's next byte begins with lie anywhere in memory: they are asked for while
+ * the streams before it are coded. */
+static void prefetch_lines(const context_mix *m, const stream_state *s) {
+    for (int i = 0; i < CONTEXTS; i++)
+        __builtin_prefetch(line_place(m, i, hash(s->context[i], 1)), 1);
+}
+
+static void begin_byte(context_mix *m, size_t stream, int certainty) {
+    const stream_state *s = &m->streams[stream];
+    const uint8_t *end = m->content + s->begin + s->at;
+    decision *d = &m->now;
+    d->stream = s;
+    d->last = s->at > 0 ? end[-1] : 0;
+    d->last_two = d->last << 8 | (s->at > 1 ? end[-2] : 0);
+    d->certainty = certainty;
+    /* The rate falls from 42 to 2, of 2^21, at half after 8,000 bytes. */
+    d->rate = 2 + (int32_t)(320000 / (8000 + m->coded));
+    d->bits_left = 8;
+    d->node = d->half_node = 1;
+    d->expected = -1;
     if (s->repeated && is_coded(m, s->repeat, stream, s->at)) {
         d->expected = m->content[s->repeat];
         d->repeated = s->repeated < REPEAT_MOST ? s->repeated : REPEAT_MOST;
     }
+    prefetch_lines(m, &m->streams[stream + 1 < m->n_streams ? stream + 1 : 0]);
+    find_lines(m);
 }
 
 /* Bytes, up to REPEAT_MOST, that agree before `place` and before the stream's end, each in its
@@ -355,46 +386,46 @@ static void end_byte(context_mix *m, stream_state *s, uint8_t byte) {
         s->word = 0;
     }
     follow_repeat(m, s, byte);
+    set_contexts(m, s);
     m->coded++;
 }
 
-/* Codes `byte`, or with a decoder finds it; *share: the byte's probability. */
-static int code(context_mix *m, size_t stream, const frequencies *f, int byte, range_encoder *e,
-                range_decoder *r, double *share) {
-    stream_state *s = &m->streams[stream];
-    const uint8_t *end = m->content + s->begin + s->at;
-    const uint32_t last = s->at > 0 ? end[-1] : 0, last_two = last << 8 | (s->at > 1 ? end[-2] : 0);
-    decision *d = &m->now;
-    begin_byte(m, stream, f);
-    while (d->bits_left) {
-        if (d->half_node == 1)
-            for (int i = 0; i < CONTEXTS; i++)
-                d->lines[i] = find_line(m, i, hash(d->context[i], (uint32_t)d->node));
-        const uint32_t p = predict(m, f, last, last_two);
-        const int bit = r ? range_decode_target(r, P_BITS) < p : byte >> (d->bits_left - 1) & 1;
-        const uint32_t below = bit ? 0 : p, count = bit ? p : P_ONE - p;
-        if (r)
-            range_decode_take(r, below, count, P_BITS);
-        else
-            range_encode(e, below, count, P_BITS);
-        *share *= (double)count / P_ONE;
-        learn(m, bit);
-        next_node(d, bit);
+void context_mix_expect(context_mix_expected *to, const context_mix *m, const frequencies *f,
+                        int byte) {
+    to->certainty = certainty_of(m, f);
+    for (int i = 0, low = 0, half = 128; half > 0; i++, half /= 2) {
+        to->odds[i] = model_odds(m, f, low, half);
+        low += byte & half;
     }
-    end_byte(m, s, (uint8_t)d->low);
-    return d->low;
 }
 
-double context_mix_encode(context_mix *m, size_t stream, const frequencies *f, int byte,
+double context_mix_encode(context_mix *m, size_t stream, const context_mix_expected *x, int byte,
                           range_encoder *e) {
     double share = 1;
-    (void)code(m, stream, f, byte, e, NULL, &share);
+    begin_byte(m, stream, x->certainty);
+    for (int i = 0; i < 8; i++) {
+        const int bit = byte >> (7 - i) & 1;
+        const uint32_t p = predict(m, x->odds[i]), count = bit ? p : P_ONE - p;
+        range_encode(e, bit ? 0 : p, count, P_BITS);
+        share *= (double)count / P_ONE;
+        learn(m, bit);
+    }
+    end_byte(m, &m->streams[stream], (uint8_t)byte);
     return -log2(share);
 }
 
-int context_mix_decode(context_mix *m, size_t stream, const frequencies *f, range_decoder *d) {
-    double share = 1;
-    return code(m, stream, f, 0, NULL, d, &share);
+int context_mix_decode(context_mix *m, size_t stream, const frequencies *f, range_decoder *r) {
+    int byte = 0;
+    begin_byte(m, stream, certainty_of(m, f));
+    for (int half = 128; half > 0; half /= 2) {
+        const uint32_t p = predict(m, model_odds(m, f, byte, half));
+        const int bit = range_decode_target(r, P_BITS) < p;
+        range_decode_take(r, bit ? 0 : p, bit ? p : P_ONE - p, P_BITS);
+        byte += bit ? half : 0;
+        learn(m, bit);
+    }
+    end_byte(m, &m->streams[stream], (uint8_t)byte);
+    return byte;
 }
 
 /* --- memory */
@@ -421,19 +452,21 @@ size_t context_mix_bytes(size_t n, size_t each) {
     return sizes_of(n, each).bytes;
 }
 
-octet_status context_mix_create(context_mix **out, size_t n, size_t each, octet_error *error) {
+octet_status context_mix_create(context_mix **out, size_t n, size_t each, const char *isa,
+                                octet_error *error) {
     const sizes size = sizes_of(n, each);
     context_mix *m = *out = calloc(1, sizeof *m);
     if (!m)
         return error_memory(error, "context mixing", (double)size.bytes);
     m->n = n;
     m->each = each;
+    m->n_streams = size.streams;
+    m->kernels = mix_kernels_get(isa);
     m->content = calloc(n, 1);
     m->streams = calloc(size.streams, sizeof *m->streams);
     m->places = calloc(size.places, sizeof *m->places);
-    int whole = m->content && m->streams && m->places;
-    for (int i = 0; i < CONTEXTS; i++)
-        whole &= (m->table[i] = calloc(size.lines, sizeof *m->table[i])) != NULL;
+    m->table = memory_aligned(CONTEXTS * size.lines * sizeof *m->table);
+    int whole = m->content && m->streams && m->places && m->table;
     for (int k = 0; k < 2; k++)
         whole &= (m->cells[k] = calloc(size.cells, sizeof *m->cells[k])) != NULL;
     if (!whole) {
@@ -446,8 +479,10 @@ octet_status context_mix_create(context_mix **out, size_t n, size_t each, octet_
     for (size_t i = size.cells; i > 1; i /= 2)
         m->cell_shift--;
     fill_tables(m);
-    for (size_t i = 0; i < size.streams; i++)
+    for (size_t i = 0; i < size.streams; i++) {
         m->streams[i].begin = i * each;
+        set_contexts(m, &m->streams[i]);
+    }
     for (int i = 0; i < LEVELS * REPEATS; i++)
         m->certain_weights[i][0] = WEIGHT_ONE; /* at first the model alone counts */
     for (int i = 0; i < CELLS; i++)
@@ -459,8 +494,7 @@ void context_mix_destroy(context_mix **out) {
     context_mix *m = out ? *out : NULL;
     if (!m)
         return;
-    for (int i = 0; i < CONTEXTS; i++)
-        free(m->table[i]);
+    free(m->table);
     for (int k = 0; k < 2; k++)
         free(m->cells[k]);
     free(m->places);

@@ -22,15 +22,28 @@ typedef struct context_mix context_mix;
 /* Memory for content[n] in streams of `each` bytes, the last maybe shorter. */
 size_t context_mix_bytes(size_t n, size_t each);
 
-octet_status context_mix_create(context_mix **out, size_t n, size_t each, octet_error *error);
+/* isa: the name of an instruction set that the processor has (mix_kernels.h). */
+octet_status context_mix_create(context_mix **out, size_t n, size_t each, const char *isa,
+                                octet_error *error);
 /* Accepts NULL; sets *m to NULL. */
 void context_mix_destroy(context_mix **m);
 
-/* Codes the next byte of a stream, which the model expects by f. Returns its cost in bits. */
-double context_mix_encode(context_mix *m, size_t stream, const frequencies *f, int byte,
+/* What mixing takes of a model's frequencies, where the byte is known: the odds of its bits, the
+ * highest first. */
+typedef struct context_mix_expected {
+    int32_t odds[8];
+    int32_t certainty; /* 0 to 15 */
+} context_mix_expected;
+
+void context_mix_expect(context_mix_expected *to, const context_mix *m, const frequencies *f,
+                        int byte);
+
+/* Codes the next byte of a stream. Returns its cost in bits. */
+double context_mix_encode(context_mix *m, size_t stream, const context_mix_expected *x, int byte,
                           range_encoder *e);
 
-/* The same byte back. Damaged data give wrong bytes, never anything outside. */
+/* The same byte back, which the model expects by f. Damaged data give wrong bytes, never anything
+ * outside. */
 int context_mix_decode(context_mix *m, size_t stream, const frequencies *f, range_decoder *d);
 
 /* What was coded so far: [n], in the places of the streams. */

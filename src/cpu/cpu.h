@@ -14,11 +14,11 @@
 #include "cpu/row_kernels.h"
 #include "graph/backend.h"
 
-typedef enum cpu_isa { CPU_SCALAR, CPU_AVX2, CPU_AVX512, CPU_ISAS } cpu_isa;
+typedef enum cpu_isa { CPU_SCALAR, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_ISAS } cpu_isa;
 
 /* One table per instruction set. */
 typedef struct cpu_kernels {
-    const char *name; /* "scalar", "avx2", "avx512" */
+    const char *name; /* "scalar", "avx2", "avx512", "amx" */
     matmul_kernels matmul;
     attention_kernels attention;
     int8_kernels int8;

@@ -20,8 +20,9 @@ typedef struct cpu_backend {
     backend base;
     pool *threads;
     const cpu_kernels *kernels;
-    const matmul_blas *blas; /* NULL unless asked for */
-    pthread_mutex_t turn;    /* programs run one at a time */
+    const matmul_blas *blas;   /* NULL unless asked for */
+    pthread_mutex_t turn;      /* programs run one at a time */
+    struct cpu_backend *whole; /* NULL: this is no part */
 } cpu_backend;
 
 /* A phase of a stage: the tasks of all its nodes, or one call of everything. */
@@ -316,12 +317,13 @@ static octet_status compile_locked(cpu_backend *cpu, program **out, const graph 
     return OCTET_OK;
 }
 
-/* Packed forms belong to the parameters, so compiling takes its turn too. */
+/* Packed forms belong to the parameters, so compiling takes its turn too, and a part the whole's.
+ */
 static octet_status compile(backend *b, program **out, const graph *g, octet_error *error) {
-    cpu_backend *cpu = (cpu_backend *)b;
-    pthread_mutex_lock(&cpu->turn);
+    cpu_backend *cpu = (cpu_backend *)b, *owner = cpu->whole ? cpu->whole : cpu;
+    pthread_mutex_lock(&owner->turn);
     octet_status status = compile_locked(cpu, out, g, error);
-    pthread_mutex_unlock(&cpu->turn);
+    pthread_mutex_unlock(&owner->turn);
     return status;
 }
 
@@ -458,6 +460,18 @@ octet_status cpu_backend_create(backend **out, const cpu_backend_params *params,
     }
     pthread_mutex_init(&cpu->turn, NULL);
     *out = &cpu->base;
+    return OCTET_OK;
+}
+
+octet_status cpu_backend_part(backend **out, backend *whole, octet_error *error) {
+    const cpu_backend_params one = {.n_threads = 1, .cap = CPU_SCALAR};
+    octet_status status = cpu_backend_create(out, &one, error);
+    if (status)
+        return status;
+    cpu_backend *part = (cpu_backend *)*out;
+    part->whole = (cpu_backend *)whole;
+    part->kernels = part->whole->kernels;
+    part->blas = part->whole->blas;
     return OCTET_OK;
 }
 

@@ -8,7 +8,7 @@ static cpu_kernels tables[CPU_ISAS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_tables(void) {
-    static const char *const names[CPU_ISAS] = {"scalar", "avx2", "avx512"};
+    static const char *const names[CPU_ISAS] = {"scalar", "avx2", "avx512", "amx"};
     for (int isa = 0; isa < CPU_ISAS; isa++) {
         cpu_kernels *t = &tables[isa];
         t->name = names[isa];
@@ -30,6 +30,8 @@ static void fill_tables(void) {
             if (__builtin_cpu_supports("avx512vnni"))
                 int8_kernels_avx512(&t->int8);
         }
+        if (isa >= CPU_AMX)
+            int8_kernels_amx(&t->int8);
 #endif
     }
 }
@@ -45,7 +47,7 @@ cpu_isa cpu_detect(void) {
         return CPU_SCALAR;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        return CPU_AVX512;
+        return __builtin_cpu_supports("avx512vnni") && int8_amx_usable() ? CPU_AMX : CPU_AVX512;
     return CPU_AVX2;
 #else
     return CPU_SCALAR;

@@ -106,7 +106,7 @@ TILES(4)
 TILES(2)
 TILES(1)
 
-static void multiply(const int8_product *p) {
+void int8_multiply_avx512(const int8_product *p) {
     int64_t panel = p->panel;
     for (; panel + 4 <= p->panel_end; panel += 4)
         tiles_4(p, panel);
@@ -342,7 +342,7 @@ static float soften_avx512(const int8_softmax *x) {
 
 void int8_kernels_avx512(int8_kernels *k) {
     *k = (int8_kernels){.round = round_avx512,
-                        .multiply = multiply,
+                        .multiply = int8_multiply_avx512,
                         .scores = scores,
                         .soften = soften_avx512,
                         .add_values = add_values};

@@ -89,6 +89,13 @@ typedef struct int8_kernels {
 void int8_kernels_c(int8_kernels *k);
 void int8_kernels_avx2(int8_kernels *k);
 void int8_kernels_avx512(int8_kernels *k); /* needs VNNI too */
+void int8_kernels_amx(int8_kernels *k);    /* needs that too */
+
+/* Whether the processor has AMX for int8 and the system lets this process use it. */
+int int8_amx_usable(void);
+
+/* multiply of int8_kernels_avx512. */
+void int8_multiply_avx512(const int8_product *p);
 
 /* The form of weights[n,k] in memory, of int8_weights_bytes(n, k), 64-byte aligned: made for panels
  * [panel, panel_end), and read. */

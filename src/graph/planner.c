@@ -13,7 +13,7 @@ typedef struct planner {
 /* What stands for a variable's memory. */
 typedef struct planned_variable {
     size_t bytes;
-    int packed; /* read by a product, transposed */
+    size_t packed; /* bytes of the form that a product reads; 0: none does */
 } planned_variable;
 
 typedef struct planned_program {
@@ -39,7 +39,7 @@ static void release(backend *b, variable *v) {
     planner *p = (planner *)b;
     planned_variable *gone = v->memory;
     *kind_total(p, v) -= gone->bytes;
-    p->total.packed -= gone->packed ? gone->bytes : 0;
+    p->total.packed -= gone->packed;
     free(gone);
     v->memory = NULL;
 }
@@ -60,14 +60,22 @@ static octet_status read_variable(backend *b, const variable *v, int64_t first, 
     return refuse(error, v->name);
 }
 
-static void note_packed(planner *p, const node *n) {
-    const tensor *factor = n->op == OP_MATMUL ? tensor_storage(n->input[1]) : NULL;
-    if (!factor || !n->params.matmul.transpose_b || !factor->variable ||
-        factor->variable->kind != VARIABLE_PARAMETER)
+static void note_packed(planner *p, const tensor *factor, int int8) {
+    const variable *v = tensor_storage(factor)->variable;
+    if (!v || v->kind != VARIABLE_PARAMETER)
         return;
-    planned_variable *v = factor->variable->memory;
-    p->total.packed += v->packed ? 0 : v->bytes;
-    v->packed = 1;
+    planned_variable *planned = v->memory;
+    if (planned->packed)
+        return;
+    planned->packed = int8 ? (size_t)variable_elements(v) : planned->bytes;
+    p->total.packed += planned->packed;
+}
+
+static void note_products(planner *p, const node *n) {
+    if (n->op == OP_MATMUL && n->params.matmul.transpose_b)
+        note_packed(p, n->input[1], 0);
+    for (int i = 1; n->op == OP_LINEAR_INT8 && i < n->n_inputs; i++)
+        note_packed(p, n->input[i], 1);
 }
 
 static octet_status compile(backend *b, program **out, const graph *g, octet_error *error) {
@@ -86,7 +94,7 @@ static octet_status compile(backend *b, program **out, const graph *g, octet_err
         if (g->tensors[i]->kind == TENSOR_INPUT)
             made->bytes += tensor_bytes(g->tensors[i]);
     for (int i = 0; i < planned->n_nodes; i++)
-        note_packed(p, planned->nodes[i]);
+        note_products(p, planned->nodes[i]);
     plan_destroy(&planned);
     p->total.programs += made->bytes;
     *out = &made->base;

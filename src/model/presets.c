@@ -11,8 +11,8 @@
  *   left out: positions are learned, by a row's place in its own patch.
  * - A level without layers stands for the one that an ablation leaves out: a patch then hands on
  *   the embeddings of the one before, or a byte what the level above says.
- * - Names end in -no-... and -cnn for the paper's ablations, in -flat for its byte transformers.
- * The paper's dropout of 0.1 is left out. */
+ * - Dropout falls on what each part adds to the residual stream, not on attention's weights.
+ * - Names end in -no-... and -cnn for the paper's ablations, in -flat for its byte transformers. */
 #include "model/presets.h"
 
 #include <math.h>
@@ -110,7 +110,7 @@ static void put_level(char *out, size_t *used, const preset *p, int level) {
         put(out, used, ", \"conv_encoder\": true");
     put(out, used,
         ",\n         \"norm\": \"layer\", \"bias\": true, \"mlp\": \"relu\", \"positions\": "
-        "\"learned\",\n         \"qk_norm\": false, \"zero_init\": false}%s\n",
+        "\"learned\",\n         \"dropout\": 0.1, \"qk_norm\": false, \"zero_init\": false}%s\n",
         l->patch ? "," : "");
 }
 
