@@ -24,8 +24,8 @@ typedef enum octet_matmul {
 
 typedef struct octet_runtime_params {
     int threads;     /* 1 to 256; 0 (default): OCTET_THREADS, else as many as processors */
-    const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU, else
-                        the best */
+    const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU,
+                        else the best */
     octet_matmul matmul; /* default: exact */
     /* "cpu"; "vulkan": the best GPU; "vulkan:N": device N of octet_devices_list, a software device
      * too; "auto": "vulkan" where that works, else "cpu". NULL (default): "cpu". */
@@ -33,8 +33,8 @@ typedef struct octet_runtime_params {
 } octet_runtime_params;
 
 /* params may be NULL for the defaults. OCTET_ERROR: a value out of range, OpenBLAS asked for and
- * absent, or on another device than the processor; f16 on one without; no such device, no loader of
- * Vulkan. */
+ * absent, or on another device than the processor; f16 on one without such matrices; no such
+ * device, no loader of Vulkan. */
 octet_status octet_runtime_create(octet_runtime **out, const octet_runtime_params *params,
                                   octet_error *error);
 
