@@ -1,6 +1,7 @@
 #!/bin/sh
 # bench/vulkan.sh [DEVICE]: products, attention, training and generating on a Vulkan device (default: the best GPU),
-# and the same training and generating on the CPU beside it. Unattended; prints one table.
+# training with factors of f16 where it has cooperative matrices, and training and generating on the CPU beside it.
+# Unattended; prints one table.
 cd "$(dirname "$0")/.." || exit 1
 device=${1:-vulkan}
 [ -f build/build.ninja ] || meson setup build -Dbuildtype=release >&2 || exit 1
@@ -15,9 +16,11 @@ esac
 cat README.md MATH.md CONTRIBUTING.md FORMAT.md >"$work/text"
 # Bytes a second of training, from the log: the steps after the first, which compiles.
 for config in ${BENCH_CONFIGS:-bench-a bench-b}; do
-    for on in "$device" cpu; do
-        build/octet train -q --device "$on" -c "samples/$config.json" -o "$work/$config.$on" --steps 12 --seed 1 "$work/text" \
-            >/dev/null || exit
+    for on in "$device" "$device-f16" cpu; do
+        matmul=exact
+        [ "$on" = "$device-f16" ] && matmul=f16
+        build/octet train -q --device "${on%-f16}" --matmul $matmul -c "samples/$config.json" -o "$work/$config.$on" --steps 12 \
+            --seed 1 "$work/text" >/dev/null || { [ $matmul = f16 ] && continue || exit; }
         awk -v name="train $config on $on" -F'[:,}]' '/"step"/ && /"seconds"/ {
             for (i = 1; i < NF; i++) { if ($i ~ /"bytes"/) bytes = $(i + 1); if ($i ~ /"seconds"/) at = $(i + 1) }
             if (!n++) start = at; else sum += bytes } END { printf "%-36s %12.0f bytes/s\n", name, sum / (at - start) }' \

@@ -64,7 +64,7 @@ static void print(const char *name, double seconds, double flops) {
 }
 
 /* x[M,N] = x[M,N] w[N,N]^T, over and over */
-static void product(backend *b, int64_t m, int64_t n, int times) {
+static void product(backend *b, const char *what, int64_t m, int64_t n, int times) {
     char name[64];
     graph *g;
     variable x, w;
@@ -73,7 +73,8 @@ static void product(backend *b, int64_t m, int64_t n, int times) {
     tensor *right = values(b, g, &w, 2, (int64_t[]){n, n}, 1.7f / (float)n);
     for (int i = 0; i < times; i++)
         y = linear(g, y, right);
-    snprintf(name, sizeof name, "matmul %lldx%lldx%lld", (long long)m, (long long)n, (long long)n);
+    snprintf(name, sizeof name, "%s %lldx%lldx%lld", what, (long long)m, (long long)n,
+             (long long)n);
     print(name, fastest(b, g, y) / times, 2.0 * (double)m * (double)n * (double)n);
     graph_destroy(&g);
     backend_release(b, &x);
@@ -105,11 +106,16 @@ int main(int argc, char **argv) {
     const int64_t most = getenv("BENCH_MOST") ? atoll(getenv("BENCH_MOST")) : 8192;
     printf("device %s\n", vulkan_backend_device(b));
     for (int64_t n = 512; n <= most; n *= 2) {
-        product(b, 1, n, 32);
-        product(b, n, n, n > 2048 ? 4 : 16);
+        product(b, "matmul", 1, n, 32);
+        product(b, "matmul", n, n, n > 2048 ? 4 : 16);
     }
     for (int64_t time = 1024; time <= 2 * most; time *= 4)
         attend(b, time, 4);
+    if (!vulkan_backend_use_half(b, &error))
+        for (int64_t n = 512; n <= most; n *= 2)
+            product(b, "matmul f16", n, n, n > 2048 ? 4 : 16);
+    else
+        printf("%s\n", error.text);
     backend_destroy(&b);
     return 0;
 }

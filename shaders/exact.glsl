@@ -82,3 +82,38 @@ float exact_erf(float x) {
     const float y = exact_expm1_negative(-(p * a));
     return uintBitsToFloat((floatBitsToUint(y) & 0x7fffffffu) | sign_bit);
 }
+
+// --- without division: the arithmetic of integers, the host's to the bit
+
+// 1/x for 2^-100 <= x <= 2^100
+float exact_reciprocal(float x) {
+    precise float r = uintBitsToFloat(0x7ef311c7u - floatBitsToUint(x));
+    for (uint i = 0; i < 4; i++) {
+        precise float off = 2.0 - x * r;
+        r = r * off;
+    }
+    return r;
+}
+
+// 1/sqrt(x), likewise
+float exact_reciprocal_root(float x) {
+    precise float h = 0.5 * x;
+    precise float r = uintBitsToFloat(0x5f375a86u - (floatBitsToUint(x) >> 1));
+    for (uint i = 0; i < 3; i++) {
+        precise float off = 1.5 - (h * r) * r;
+        r = r * off;
+    }
+    return r;
+}
+
+float exact_tanh_newton(float x) {
+    const uint sign_bit = floatBitsToUint(x) & 0x80000000u;
+    const float e = exact_expm1_negative(-2.0 * min(abs(x), 20.0));
+    precise float y = e * exact_reciprocal(2.0 + e);
+    return uintBitsToFloat((floatBitsToUint(y) & 0x7fffffffu) | sign_bit);
+}
+
+float exact_sigmoid_newton(float x) {
+    const float e = exact_exp(x < -60.0 ? 60.0 : -x);
+    return x < -60.0 ? 0.0 : exact_reciprocal(1.0 + e);
+}

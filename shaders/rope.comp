@@ -20,6 +20,7 @@ void main() {
     const uint second = NEIGHBOURS != 0 ? first + 1 : first + half_size;
     const float c = table[angle + i], s = sign_of_sine * table[angle + half_size + i];
     const float u = x[first], v = x[second];
-    y[first] = u * c - v * s;
-    y[second] = u * s + v * c;
+    precise float p = u * c - v * s, r = u * s + v * c;
+    y[first] = p;
+    y[second] = r;
 }

@@ -1,25 +1,36 @@
 #version 450
-// y = f(x), or with GRADIENT y = f'(x) dy. KIND is a unary_kind.
+// y = f(x), or with GRADIENT y = f'(x) dy. KIND is a unary_kind. NEWTON: without division, with the host's
+// bits.
 #extension GL_GOOGLE_include_directive : enable
 layout(local_size_x = 256) in;
 #include "common.glsl"
 #include "exact.glsl"
 layout(constant_id = 0) const uint KIND = 0;
 layout(constant_id = 1) const uint GRADIENT = 0;
+layout(constant_id = 2) const uint NEWTON = 0;
 layout(std430, binding = 0) readonly buffer X { float x[]; };
 layout(std430, binding = 1) readonly buffer DY { float dy[]; };
 layout(std430, binding = 2) writeonly buffer Y { float y[]; };
-layout(push_constant) uniform Push { uint n; float c; };
+layout(push_constant) uniform Push { uint n; float c, inverse_c; };
 
 const uint SCALE = 0, RELU = 1, RELU2 = 2, GELU = 3, GELU_TANH = 4, SILU = 5, SIGMOID = 6, TANH = 7,
            SOFTCAP = 8, LEAKY_RELU2 = 9;
 
 float gelu_argument(float v) {
-    return 0.797884561 * (v + 0.044715 * ((v * v) * v));
+    precise float y = 0.797884561 * (v + 0.044715 * ((v * v) * v));
+    return y;
 }
 
 float normal(float v) {
     return 0.5 * (1.0 + exact_erf(v * 0.707106781));
+}
+
+float tanh_of(float v) {
+    return NEWTON != 0 ? exact_tanh_newton(v) : exact_tanh(v);
+}
+
+float sigmoid_of(float v) {
+    return NEWTON != 0 ? exact_sigmoid_newton(v) : exact_sigmoid(v);
 }
 
 float value(float v) {
@@ -33,15 +44,15 @@ float value(float v) {
     case GELU:
         return v * normal(v);
     case GELU_TANH:
-        return (0.5 * v) * (1.0 + exact_tanh(gelu_argument(v)));
+        return (0.5 * v) * (1.0 + tanh_of(gelu_argument(v)));
     case SILU:
-        return v * exact_sigmoid(v);
+        return v * sigmoid_of(v);
     case SIGMOID:
-        return exact_sigmoid(v);
+        return sigmoid_of(v);
     case TANH:
-        return exact_tanh(v);
+        return tanh_of(v);
     case SOFTCAP:
-        return c * exact_tanh(v / c);
+        return c * tanh_of(NEWTON != 0 ? v * inverse_c : v / c);
     default:
         return max(v, 0.5 * v) * max(v, 0.5 * v);
     }

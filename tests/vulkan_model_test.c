@@ -64,38 +64,65 @@ static void stream_bits(float *bits, const model *m, const uint8_t *bytes, size_
     session_destroy(&s);
 }
 
-static void check_model(int index) {
+/* What the model says on both: of the bytes as a stream and in windows. */
+static void measure(int index, graph_arithmetic arithmetic, float bits[2][BYTES], double total[2]) {
     octet_error error = {0};
     uint8_t bytes[BYTES];
-    float bits[2][BYTES];
-    double total[2];
     backend *cpu = tiny_backend(2, CPU_AVX512), *on[2] = {cpu, vulkan};
     tiny_bytes(bytes, BYTES, 8);
     for (int i = 0; i < 2; i++) {
-        model *m = tiny_model(on[i], index, SEED);
+        model *m = tiny_model(on[i], index, SEED), reads;
         const octet_score_params whole = {.keep = -1};
-        stream_bits(bits[i], m, bytes, BYTES);
-        support_ok(score_windows(m, bytes, BYTES, &whole, &total[i], &error), &error);
+        model_with_arithmetic(&reads, m, arithmetic);
+        stream_bits(bits[i], &reads, bytes, BYTES);
+        support_ok(score_windows(&reads, bytes, BYTES, &whole, &total[i], &error), &error);
         model_destroy(&m);
     }
+    backend_destroy(&cpu);
+}
+
+static void check_model(int index) {
+    float bits[2][BYTES];
+    double total[2];
+    measure(index, ARITHMETIC_F32, bits, total);
     for (int k = 0; k < BYTES; k++)
         if (!(fabsf(bits[0][k] - bits[1][k]) <= BITS_BOUND))
             fail_msg("model %d, byte %d: %.6f bits on the CPU, %.6f on the device", index, k,
                      (double)bits[0][k], (double)bits[1][k]);
     if (!(fabs(total[0] - total[1]) <= BITS_BOUND * BYTES))
         fail_msg("model %d: %.6f bits on the CPU, %.6f on the device", index, total[0], total[1]);
-    backend_destroy(&cpu);
 }
 
-static void streams_cost_the_same(void **state) {
-    (void)state;
+/* In the arithmetic of integers not a bit differs. */
+static void check_integers(int index) {
+    float bits[2][BYTES];
+    double total[2];
+    measure(index, ARITHMETIC_INT8, bits, total);
+    for (int k = 0; k < BYTES; k++)
+        if (memcmp(&bits[0][k], &bits[1][k], sizeof **bits))
+            fail_msg("model %d, byte %d: %.9g bits on the CPU, %.9g on the device", index, k,
+                     (double)bits[0][k], (double)bits[1][k]);
+    assert_memory_equal(&total[0], &total[1], sizeof *total);
+}
+
+static void check_models(void (*check)(int index)) {
     static const int sample[] = {TINY_PAPER, TINY_OPTIONS_THREE, TINY_SINKS_ENDLESS};
     if (!vulkan)
         skip();
     for (int i = 0; support_all() && i < TINY_CONFIGS; i++)
-        check_model(i);
+        check(i);
     for (int i = 0; !support_all() && i < 3; i++)
-        check_model(sample[i]);
+        check(sample[i]);
+}
+
+static void streams_cost_the_same(void **state) {
+    (void)state;
+    check_models(check_model);
+}
+
+static void integers_have_the_same_bits(void **state) {
+    (void)state;
+    check_models(check_integers);
 }
 
 /* --- training */
@@ -327,10 +354,15 @@ static void memory_is_kept_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(backends_come_and_go),      cmocka_unit_test(memory_is_kept_apart),
-        cmocka_unit_test(refusals_name_the_op),      cmocka_unit_test(want_of_memory_says_how_much),
-        cmocka_unit_test(streams_cost_the_same),     cmocka_unit_test(training_takes_the_same_way),
-        cmocka_unit_test(training_repeats_itself),   cmocka_unit_test(device_runs_every_node),
+        cmocka_unit_test(backends_come_and_go),
+        cmocka_unit_test(memory_is_kept_apart),
+        cmocka_unit_test(refusals_name_the_op),
+        cmocka_unit_test(want_of_memory_says_how_much),
+        cmocka_unit_test(streams_cost_the_same),
+        cmocka_unit_test(integers_have_the_same_bits),
+        cmocka_unit_test(training_takes_the_same_way),
+        cmocka_unit_test(training_repeats_itself),
+        cmocka_unit_test(device_runs_every_node),
         cmocka_unit_test(patches_are_drawn_at_once),
     };
     return cmocka_run_group_tests_name("vulkan models", tests, open_device, close_device);

@@ -96,6 +96,15 @@ END
     [ "$(wc -l <"$work/err")" -eq 1 ] && grep -Eq 'training needs [0-9.]+ MB, .* the device has [0-9.]+ MB' "$work/err" && [ ! -e "$work/large" ]
 result $? "a model too large for the device is refused with both sizes before anything is made" "$work/err"
 cat "$work/messages" >>"$work/all_messages"
+refused=0
+for device in cpu vulkan:0; do
+    "$octet" train --device $device --matmul f16 -c "$folder/samples/tiny.json" -o "$work/half" --steps 3 "$work/text" \
+        >"$work/out" 2>"$work/err" && continue
+    [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q 'cooperative matrices' "$work/err" && refused=$((refused + 1))
+done
+[ $refused -eq 2 ] && [ ! -e "$work/half" ]
+result $? "--matmul f16 without cooperative matrices is refused in one line" "$work/err"
+cat "$work/messages" >>"$work/all_messages"
 [ ! -s "$work/all_messages" ]
 result $? "the validation layer was there and had nothing to say" "$work/all_messages"
 echo "1..$n"

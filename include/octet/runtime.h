@@ -14,19 +14,27 @@
 /* Thread safety: several threads may use models of one runtime; their computations take turns. */
 typedef struct octet_runtime octet_runtime;
 
+/* How training multiplies matrices. */
+typedef enum octet_matmul {
+    OCTET_MATMUL_EXACT,    /* in f32, on the processor to the same bits everywhere */
+    OCTET_MATMUL_OPENBLAS, /* by OpenBLAS, on the processor: no bits are promised */
+    OCTET_MATMUL_F16       /* on a device with cooperative matrices: factors of large products are
+                              rounded to 16 bits, sums and weights stay in f32 */
+} octet_matmul;
+
 typedef struct octet_runtime_params {
     int threads;     /* 1 to 256; 0 (default): OCTET_THREADS, else as many as processors */
     const char *cpu; /* "scalar", "avx2", "avx512", "amx": at most this; NULL (default): OCTET_CPU,
                         else the best */
-    int openblas; /* 1: matrix products by OpenBLAS when training; no bits are promised. Default 0
-                   */
+    octet_matmul matmul; /* default: exact */
     /* "cpu"; "vulkan": the best GPU; "vulkan:N": device N of octet_devices_list, a software device
      * too; "auto": "vulkan" where that works, else "cpu". NULL (default): "cpu". */
     const char *device;
 } octet_runtime_params;
 
 /* params may be NULL for the defaults. OCTET_ERROR: a value out of range, OpenBLAS asked for and
- * absent, or on another device than the processor; no such device, no loader of Vulkan. */
+ * absent, or on another device than the processor; f16 on one without such matrices; no such
+ * device, no loader of Vulkan. */
 octet_status octet_runtime_create(octet_runtime **out, const octet_runtime_params *params,
                                   octet_error *error);
 

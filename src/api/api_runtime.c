@@ -64,13 +64,17 @@ static octet_status read_device(int *index, const char *text, octet_error *error
 static octet_status create_vulkan(octet_runtime *r, const octet_runtime_params *asked,
                                   octet_error *error) {
     int index = -1;
-    if (asked->openblas)
+    if (asked->matmul == OCTET_MATMUL_OPENBLAS)
         return error_set(error, OCTET_ERROR, "device: OpenBLAS computes on the CPU, not on \"%s\"",
                          asked->device);
     octet_status status =
         strcmp(asked->device, "auto") ? read_device(&index, asked->device, error) : OCTET_OK;
     if (!status)
         status = vulkan_backend_create(&r->backend, index, error);
+    if (!status && asked->matmul == OCTET_MATMUL_F16)
+        status = vulkan_backend_use_half(r->backend, error);
+    if (status)
+        backend_destroy(&r->backend);
     if (!status)
         snprintf(r->device, sizeof r->device, "vulkan:%d", vulkan_backend_index(r->backend));
     return status;
@@ -78,7 +82,11 @@ static octet_status create_vulkan(octet_runtime *r, const octet_runtime_params *
 
 static octet_status create_cpu(octet_runtime *r, const octet_runtime_params *asked,
                                octet_error *error) {
-    cpu_backend_params cpu = {.use_openblas = asked->openblas};
+    cpu_backend_params cpu = {.use_openblas = asked->matmul == OCTET_MATMUL_OPENBLAS};
+    if (asked->matmul == OCTET_MATMUL_F16)
+        return error_set(error, OCTET_ERROR,
+                         "matmul: f16 needs a device with cooperative matrices, "
+                         "not the processor");
     octet_status status = read_threads(&cpu.n_threads, asked->threads, error);
     if (!status)
         status = read_cpu(&cpu.cap, asked->cpu, error);
@@ -100,7 +108,7 @@ octet_status octet_runtime_create(octet_runtime **out, const octet_runtime_param
     const char *device = asked->device ? asked->device : "cpu";
     const int is_auto = !strcmp(device, "auto");
     octet_status status = OCTET_ERROR;
-    if (strcmp(device, "cpu") && !(is_auto && asked->openblas))
+    if (strcmp(device, "cpu") && !(is_auto && asked->matmul == OCTET_MATMUL_OPENBLAS))
         status = create_vulkan(r, asked, error);
     if (status && (is_auto || !strcmp(device, "cpu")))
         status = create_cpu(r, asked, error);

@@ -125,12 +125,12 @@ const char *cli_nearest(const char *word, const char *const *names, int n) {
 
 /* --- runtime and model --- */
 
-octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error *error) {
+octet_status cli_runtime(cli *c, octet_matmul matmul, octet_runtime **out, octet_error *error) {
     octet_runtime_params params = {
-        .threads = (int)c->threads, .openblas = openblas, .device = c->device};
+        .threads = (int)c->threads, .matmul = matmul, .device = c->device};
     const int is_auto = c->device && !strcmp(c->device, "auto");
     if (is_auto)
-        params.device = openblas ? "cpu" : "vulkan";
+        params.device = matmul == OCTET_MATMUL_OPENBLAS ? "cpu" : "vulkan";
     octet_status status = octet_runtime_create(out, &params, error);
     if (status && is_auto) {
         cli_remark(c, "on the CPU: %s", error->text);
@@ -194,7 +194,7 @@ octet_status cli_open_or(cli *c, const char *name, const char *otherwise, octet_
                          octet_model **model, octet_error *error) {
     octet_model_info info;
     *model = NULL;
-    octet_status status = cli_runtime(c, 0, runtime, error);
+    octet_status status = cli_runtime(c, OCTET_MATMUL_EXACT, runtime, error);
     if (!status)
         status = name ? octet_model_open(model, *runtime, name, error)
                       : open_bundled(otherwise, *runtime, model, error);

@@ -45,7 +45,7 @@ int cli_finish(cli *c, output *out, int code);
 const char *cli_nearest(const char *word, const char *const *names, int n);
 
 /* The runtime that --device, --threads and the environment ask for. Of "auto" it is said which. */
-octet_status cli_runtime(cli *c, int openblas, octet_runtime **out, octet_error *error);
+octet_status cli_runtime(cli *c, octet_matmul matmul, octet_runtime **out, octet_error *error);
 
 /* Opens a model; name NULL is the bundled model "text". */
 octet_status cli_model(const char *name, octet_runtime *runtime, octet_model **model,

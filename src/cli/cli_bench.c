@@ -108,7 +108,7 @@ static octet_status run_model(bench_run *run, octet_runtime *runtime, const char
 static int run_all(bench_run *run, const char *configs, const char *model, octet_error *error) {
     cli *c = run->cli;
     octet_runtime *runtime;
-    if (cli_runtime(c, 0, &runtime, error))
+    if (cli_runtime(c, OCTET_MATMUL_EXACT, &runtime, error))
         return cli_fail(c, error);
     run->list = c->json ? json_array() : NULL;
     progress_show(&c->progress, "measuring ...");

@@ -84,7 +84,7 @@ static int run(cli *c, const import_options *o, const char *format, const char *
                                         .n_settings = o->set.n,
                                         .report = report,
                                         .context = c};
-    octet_status status = cli_runtime(c, 0, &runtime, &error);
+    octet_status status = cli_runtime(c, OCTET_MATMUL_EXACT, &runtime, &error);
     if (!status)
         status = octet_import(&model, runtime, format, path, &params, &error);
     if (!status)

@@ -192,7 +192,7 @@ int cli_info(cli *c, int argc, char **argv) {
         return cli_presets(c);
     if (config || preset)
         return cli_budget(c, preset, config, write_config);
-    if (cli_runtime(c, 0, &runtime, &error))
+    if (cli_runtime(c, OCTET_MATMUL_EXACT, &runtime, &error))
         return cli_fail(c, &error);
     code = describe(c, name, runtime, &error);
     octet_runtime_destroy(&runtime);

@@ -114,11 +114,11 @@ static void print_result(const train_run *run, int finished) {
     output_print(&c->out, "\n");
 }
 
-static int train(cli *c, octet_train_params *params, int openblas) {
+static int train(cli *c, octet_train_params *params, octet_matmul matmul) {
     train_run run = {.cli = c, .out = params->out};
     octet_runtime *runtime;
     octet_error error = {0};
-    if (cli_runtime(c, openblas, &runtime, &error))
+    if (cli_runtime(c, matmul, &runtime, &error))
         return cli_fail(c, &error);
     params->stop = signals_defer();
     octet_status status = octet_train(runtime, params, report, &run, &error);
@@ -235,9 +235,10 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
         {.name = "matmul",
          .kind = OPTION_WORD,
          .value = &t->matmul,
-         .words = "exact|openblas",
+         .words = "exact|openblas|f16",
          .argument = "WHICH",
-         .help = "exact (default): equal bits everywhere; openblas: no bits promised"},
+         .help = "exact (default): equal bits everywhere; openblas: no bits promised;\n"
+                 "f16: factors of 16 bits, on a device with cooperative matrices"},
     };
     p->warmup = -1;
     int code = options_parse(c, &usage, table, sizeof table / sizeof *table, argc, argv);
@@ -248,6 +249,12 @@ static int parse(cli *c, train_options *t, int *argc, char **argv) {
     p->data = (const char *const *)argv;
     p->n_data = *argc;
     return code;
+}
+
+static octet_matmul matmul_of(const char *word) {
+    return !strcmp(word, "openblas") ? OCTET_MATMUL_OPENBLAS
+           : !strcmp(word, "f16")    ? OCTET_MATMUL_F16
+                                     : OCTET_MATMUL_EXACT;
 }
 
 int cli_train(cli *c, int argc, char **argv) {
@@ -265,7 +272,7 @@ int cli_train(cli *c, int argc, char **argv) {
             wrong = "--steps and --minutes exclude each other";
         if (wrong)
             cli_error(c, "%s", wrong);
-        code = wrong ? 1 : train(c, &t.params, !strcmp(t.matmul, "openblas"));
+        code = wrong ? 1 : train(c, &t.params, matmul_of(t.matmul));
     }
     free(t.valid.items);
     return code;

@@ -36,7 +36,7 @@ static octet_status open_model(packing *run, const char *name, octet_model **mod
 
 octet_status packing_open(packing *run, octet_error *error) {
     octet_model *model;
-    octet_status status = cli_runtime(run->cli, 0, &run->runtime, error);
+    octet_status status = cli_runtime(run->cli, OCTET_MATMUL_EXACT, &run->runtime, error);
     if (!status && run->model_name && !run->list)
         status = open_model(run, run->model_name, &model, error);
     if (status)

@@ -5,13 +5,9 @@
 #define SLICE 32      /* elements of a head in shared memory at once */
 #define MOST_SIZE 512 /* of a head: its sums lie in registers */
 
-/* A dispatch over blocks of 16 of n rows (or keys) of every lane and key head. */
-static vulkan_work *blocks(vulkan_job *job, const node *n, vulkan_shader shader, int64_t rows,
-                           int later) {
+void row_push_attention(vulkan_job *job, vulkan_work *w, const node *n) {
     const tensor *q = n->input[0], *k = n->input[1];
     const int64_t key_heads = k->dim[2], size = q->dim[3];
-    vulkan_work *w = row_work(job, shader, (uint64_t)(rows + OWN - 1) / OWN,
-                              (uint64_t)(q->dim[0] * key_heads), later);
     w->constant[0] = (uint32_t)((size + SLICE - 1) / SLICE);
     row_push(w, q->dim[1]);
     row_push(w, q->dim[2]);
@@ -22,6 +18,15 @@ static vulkan_work *blocks(vulkan_job *job, const node *n, vulkan_shader shader,
     row_push(w, n->params.attention.sinks);
     if (size > MOST_SIZE)
         job->refusal = "heads of more than 512 elements";
+}
+
+/* A dispatch over blocks of 16 of n rows (or keys) of every lane and key head. */
+static vulkan_work *blocks(vulkan_job *job, const node *n, vulkan_shader shader, int64_t rows,
+                           int later) {
+    const tensor *q = n->input[0], *k = n->input[1];
+    vulkan_work *w = row_work(job, shader, (uint64_t)(rows + OWN - 1) / OWN,
+                              (uint64_t)(q->dim[0] * k->dim[2]), later);
+    row_push_attention(job, w, n);
     return w;
 }
 

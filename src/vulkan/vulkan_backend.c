@@ -15,8 +15,6 @@ static octet_status allocate(backend *base, variable *v, octet_error *error) {
     if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
         return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
                          dtype_name(v->type));
-    if (variable_is_int8(v))
-        return error_set(error, OCTET_ERROR, "vulkan: %s: there are no shaders for int8", v->name);
     vulkan_range *range = calloc(1, sizeof *range);
     if (!range)
         return error_memory(error, v->name, sizeof *range);
@@ -189,6 +187,16 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     else
         *out = &b->base;
     return status;
+}
+
+octet_status vulkan_backend_use_half(backend *base, octet_error *error) {
+    vulkan_device *d = &((vulkan_backend *)base)->device;
+    if (!d->matrices.m)
+        return error_set(error, OCTET_ERROR,
+                         "vulkan:%d: %.64s has no cooperative matrices of f16 with sums in f32",
+                         d->description.index, d->description.name);
+    d->half = 1;
+    return OCTET_OK;
 }
 
 int vulkan_backend_index(const backend *b) {

@@ -1,9 +1,10 @@
 /* vulkan_backend.h: the backend that runs graphs as compute shaders.
  *
  * Results are close to those of the CPU backend, not equal to the bit: fused multiply-adds are not
- * promised by the language of shaders, and sums run in other orders. The same device gives the same
- * bits every time: no atomics on floats, every sum in a fixed order. An op without a row here is
- * refused by name when a graph is compiled; nothing is ever computed elsewhere. */
+ * promised by the language of shaders, and sums run in other orders. Graphs in the arithmetic of
+ * integers are made of sums, products and bits alone and have the CPU's. The same device gives the
+ * same bits every time: no atomics on floats, every sum in a fixed order. An op without a row here
+ * is refused by name when a graph is compiled; nothing is ever computed elsewhere. */
 #ifndef VULKAN_VULKAN_BACKEND_H
 #define VULKAN_VULKAN_BACKEND_H
 
@@ -28,6 +29,10 @@ octet_status vulkan_devices(vulkan_description *out, int capacity, int *n, octet
 /* index -1: the best device that is no software: a discrete one before an integrated one, then the
  * one with most memory. OCTET_ERROR with the reason when there is none. */
 octet_status vulkan_backend_create(backend **out, int index, octet_error *error);
+
+/* Graphs that are compiled from now on multiply large matrices by cooperative matrices: factors
+ * rounded to f16, sums in f32. OCTET_ERROR: the device has none. */
+octet_status vulkan_backend_use_half(backend *b, octet_error *error);
 
 /* The number that vulkan:N gives it. */
 int vulkan_backend_index(const backend *b);

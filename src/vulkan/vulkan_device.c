@@ -171,13 +171,22 @@ static octet_status open_queue(vulkan_device *d, octet_error *error) {
                                            .queueFamilyIndex = d->family,
                                            .queueCount = 1,
                                            .pQueuePriorities = &priority};
+    const VkBool32 has_matrices = d->matrices.m ? VK_TRUE : VK_FALSE;
+    static const char *const extension = "VK_KHR_cooperative_matrix";
+    vulkan_matrix_features matrices = {.type = VULKAN_MATRIX_FEATURES, .cooperative = VK_TRUE};
     VkPhysicalDeviceVulkan12Features features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .pNext = has_matrices ? &matrices : NULL,
+        .shaderFloat16 = has_matrices,
+        .vulkanMemoryModel = has_matrices,
+        .vulkanMemoryModelDeviceScope = has_matrices,
         .timelineSemaphore = VK_TRUE};
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &features,
                                      .queueCreateInfoCount = 1,
-                                     .pQueueCreateInfos = &queue};
+                                     .pQueueCreateInfos = &queue,
+                                     .enabledExtensionCount = has_matrices,
+                                     .ppEnabledExtensionNames = &extension};
     VkDevice device;
     octet_status status =
         vulkan_check(d, d->api.CreateDevice(d->physical, &info, NULL, &device), "device", error);
@@ -219,6 +228,7 @@ static void read_limits(vulkan_device *d) {
     d->api.GetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
     d->limits = properties.properties.limits;
     d->most_bytes = most.maxMemoryAllocationSize;
+    vulkan_matrices_find(&d->api, d->physical, &d->description, &d->limits, &d->matrices);
 }
 
 octet_status vulkan_device_open(vulkan_device *d, int index, octet_error *error) {

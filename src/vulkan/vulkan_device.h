@@ -42,13 +42,23 @@ typedef struct vulkan_staging {
     int next;
 } vulkan_staging;
 
+/* VkPhysicalDeviceCooperativeMatrixFeaturesKHR, which older headers lack. */
+#define VULKAN_MATRIX_FEATURES ((VkStructureType)1000506000)
+typedef struct vulkan_matrix_features {
+    VkStructureType type;
+    void *next;
+    VkBool32 cooperative, robust;
+} vulkan_matrix_features;
+
 struct vulkan_device {
     vulkan_api api;
     vulkan_description description;
     VkPhysicalDevice physical;
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
-    VkDeviceSize most_bytes; /* of one allocation */
+    VkDeviceSize most_bytes;  /* of one allocation */
+    vulkan_matrices matrices; /* that it has; zeros: none that can be used */
+    int half;                 /* large products are computed by them */
     VkDevice device;
     VkQueue queue;
     uint32_t family;
@@ -70,6 +80,11 @@ octet_status vulkan_device_open(vulkan_device *d, int index, octet_error *error)
 
 /* Waits for the device. Accepts what a failed open has left behind. */
 void vulkan_device_close(vulkan_device *d);
+
+/* The largest shape of matrices that products can use; zeros where there is none. */
+void vulkan_matrices_find(const vulkan_api *api, VkPhysicalDevice physical,
+                          const vulkan_description *about, const VkPhysicalDeviceLimits *limits,
+                          vulkan_matrices *out);
 
 /* OCTET_OK for VK_SUCCESS, else an error that names the device and what was tried. */
 octet_status vulkan_check(const vulkan_device *d, VkResult result, const char *what,

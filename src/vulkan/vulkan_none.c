@@ -20,6 +20,11 @@ octet_status vulkan_backend_create(backend **out, int index, octet_error *error)
     return absent(error);
 }
 
+octet_status vulkan_backend_use_half(backend *b, octet_error *error) {
+    (void)b;
+    return absent(error);
+}
+
 int vulkan_backend_index(const backend *b) {
     (void)b;
     return -1;

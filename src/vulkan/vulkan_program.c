@@ -66,7 +66,7 @@ static octet_status check_tensor(const vulkan_device *d, const node *n, const te
 static octet_status job_of(const vulkan_device *d, vulkan_job *job, const node *n,
                            octet_error *error) {
     vulkan_row *row = vulkan_row_of(n->op);
-    *job = (vulkan_job){0};
+    *job = (vulkan_job){.half = d->half ? &d->matrices : NULL};
     if (!row)
         return error_set(error, OCTET_ERROR, "vulkan: there is no shader for the op %s",
                          op_name(n->op));

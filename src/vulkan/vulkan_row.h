@@ -9,7 +9,7 @@
 #include "graph/op.h"
 #include "vulkan/vulkan_shaders.h"
 
-#define ROW_MAX_WORK 5
+#define ROW_MAX_WORK 7
 #define ROW_MAX_BOUND 12
 #define ROW_MAX_WORDS 16
 
@@ -38,9 +38,10 @@ typedef struct vulkan_work {
 typedef struct vulkan_job {
     int n, n_phases;
     vulkan_work work[ROW_MAX_WORK];
-    uint64_t workspace;  /* bytes */
-    double cost;         /* floating-point operations, about */
-    const char *refusal; /* what this node asks for that the shaders cannot, or NULL */
+    uint64_t workspace;          /* bytes */
+    double cost;                 /* floating-point operations, about */
+    const vulkan_matrices *half; /* given: by which large products are computed, or NULL */
+    const char *refusal;         /* what this node asks for that the shaders cannot, or NULL */
 } vulkan_job;
 
 typedef void vulkan_row(vulkan_job *job, const node *n);
@@ -48,8 +49,12 @@ typedef void vulkan_row(vulkan_job *job, const node *n);
 /* The row of an op; NULL when there is none. */
 vulkan_row *vulkan_row_of(op op);
 
-/* Of attention (vulkan_attention.c). */
+/* Of products (vulkan_matmul.c), of attention (vulkan_attention.c), and of the arithmetic of
+ * integers (vulkan_int8.c). */
+vulkan_row vulkan_row_matmul;
 vulkan_row vulkan_row_attention, vulkan_row_attention_cached, vulkan_row_attention_grad;
+vulkan_row vulkan_row_linear_int8, vulkan_row_attention_int8, vulkan_row_attention_cached_int8,
+    vulkan_row_store_int8;
 
 /* --- for rows */
 
@@ -59,6 +64,21 @@ vulkan_work *row_work(vulkan_job *job, vulkan_shader shader, uint64_t x, uint64_
 /* The same with one invocation, or workgroup, for each of n units, in two dimensions. */
 vulkan_work *row_elements(vulkan_job *job, vulkan_shader shader, uint64_t n, int later);
 vulkan_work *row_groups(vulkan_job *job, vulkan_shader shader, uint64_t n, int later);
+
+static inline uint64_t row_blocks(uint64_t n, uint64_t block) {
+    return (n + block - 1) / block;
+}
+
+/* Bytes of n words, rounded up so that what comes after may be bound. */
+static inline uint64_t row_part(uint64_t n) {
+    return (4 * n + 63) / 64 * 64;
+}
+
+/* threads, BM, BN, BK, RM, RN of a product [M,N]. */
+const uint32_t *row_tile(uint64_t M, uint64_t N);
+
+/* What all kinds of attention push but the last four words, and their constant 0. */
+void row_push_attention(vulkan_job *job, vulkan_work *w, const node *n);
 
 /* The next binding; the next word. */
 void row_input(vulkan_work *w, int index);

@@ -1,5 +1,5 @@
-/* vulkan_rows.c: the rows of all ops but attention. Bindings and words are in the order of the
- * shader's declarations. */
+/* vulkan_rows.c: the rows of all ops but products, attention and those of integers. Bindings and
+ * words are in the order of the shader's declarations. */
 #include "vulkan/vulkan_row.h"
 
 #include <string.h>
@@ -64,39 +64,6 @@ static uint64_t elements(const tensor *t) {
     return (uint64_t)tensor_elements(t);
 }
 
-static uint64_t blocks_of(uint64_t n, uint64_t block) {
-    return (n + block - 1) / block;
-}
-
-/* Bytes of n floats, rounded up so that what comes after may be bound. */
-static uint64_t part(uint64_t n) {
-    return (4 * n + 63) / 64 * 64;
-}
-
-/* --- products */
-
-static void matmul_row(vulkan_job *job, const node *n) {
-    /* threads, BM, BN, BK, RM, RN: of few rows, of small and of large matrices */
-    static const uint32_t tiles[][6] = {
-        {256, 8, 32, 32, 1, 1}, {256, 64, 64, 16, 4, 4}, {256, 128, 128, 8, 8, 8}};
-    const tensor *a = n->input[0], *b = n->input[1];
-    const int ta = n->params.matmul.transpose_a, tb = n->params.matmul.transpose_b;
-    const uint64_t M = (uint64_t)(ta ? tensor_columns(a) : tensor_rows(a));
-    const uint64_t K = (uint64_t)(ta ? tensor_rows(a) : tensor_columns(a));
-    const uint64_t N = (uint64_t)(tb ? tensor_rows(b) : tensor_columns(b));
-    const uint32_t *tile = tiles[M <= 16 ? 0 : M >= 1024 && N >= 1024 ? 2 : 1];
-    vulkan_work *w = row_work(job, SHADER_matmul, blocks_of(N, tile[2]), blocks_of(M, tile[1]), 0);
-    memcpy(w->constant, tile, 6 * sizeof *tile);
-    w->constant[6] = ta != 0;
-    w->constant[7] = tb != 0;
-    bind_inputs(w, 2);
-    row_output(w, 0);
-    row_push(w, (int64_t)M);
-    row_push(w, (int64_t)N);
-    row_push(w, (int64_t)K);
-    job->cost = 2.0 * (double)M * (double)N * (double)K;
-}
-
 /* --- elementwise */
 
 /* y[i] = a[i] op b[i / inner % period] */
@@ -137,11 +104,13 @@ static void unary_any(vulkan_job *job, const node *n, int gradient) {
     vulkan_work *w = row_elements(job, SHADER_unary, count, 0);
     w->constant[0] = (uint32_t)n->params.unary.kind;
     w->constant[1] = gradient != 0;
+    w->constant[2] = !gradient && n->params.unary.newton;
     row_input(w, 0);
     row_input(w, gradient ? 1 : 0);
     row_output(w, 0);
     row_push(w, (int64_t)count);
     row_push_float(w, n->params.unary.c);
+    row_push_float(w, 1.0f / n->params.unary.c);
 }
 
 static void unary_row(vulkan_job *job, const node *n) {
@@ -188,19 +157,19 @@ static void add_blocks(vulkan_job *job, uint64_t blocks, uint64_t columns, uint6
 static void sum_rows_row(vulkan_job *job, const node *n) {
     const uint64_t rows = (uint64_t)tensor_rows(n->input[0]),
                    columns = (uint64_t)tensor_columns(n->input[0]);
-    const uint64_t blocks = blocks_of(rows, ROW_BLOCK);
+    const uint64_t blocks = row_blocks(rows, ROW_BLOCK);
     vulkan_work *w = sum_blocks(job, rows, columns, ROW_BLOCK, blocks, 0);
     row_input(w, 0);
     row_workspace(w, 0);
     add_blocks(job, blocks, columns, 0, 0, 1);
-    job->workspace = part(blocks * columns);
+    job->workspace = row_part(blocks * columns);
 }
 
 static void dot_heads_row(vulkan_job *job, const node *n) {
     const tensor *a = n->input[0];
     const uint64_t heads = (uint64_t)a->dim[a->rank - 2], size = (uint64_t)tensor_columns(a);
     const uint64_t rows = heads ? (uint64_t)tensor_rows(a) / heads : 0;
-    const uint64_t blocks = blocks_of(rows, ROW_BLOCK);
+    const uint64_t blocks = row_blocks(rows, ROW_BLOCK);
     vulkan_work *w = row_groups(job, SHADER_dot_heads, blocks * heads, 0);
     bind_inputs(w, 2);
     row_workspace(w, 0);
@@ -210,11 +179,11 @@ static void dot_heads_row(vulkan_job *job, const node *n) {
     row_push(w, ROW_BLOCK);
     row_push(w, (int64_t)(blocks * heads));
     add_blocks(job, blocks, heads, 0, 0, 1);
-    job->workspace = part(blocks * heads);
+    job->workspace = row_part(blocks * heads);
 }
 
 static void dot_row(vulkan_job *job, const node *n) {
-    const uint64_t count = elements(n->input[0]), blocks = blocks_of(count, DOT_BLOCK);
+    const uint64_t count = elements(n->input[0]), blocks = row_blocks(count, DOT_BLOCK);
     vulkan_work *w = row_work(job, SHADER_dot, blocks, 1, 0);
     bind_inputs(w, 2);
     row_workspace(w, 0);
@@ -227,7 +196,7 @@ static void dot_row(vulkan_job *job, const node *n) {
     row_output(w, 0);
     row_push(w, (int64_t)blocks);
     row_push(w, (int64_t)blocks);
-    job->workspace = part(blocks);
+    job->workspace = row_part(blocks);
 }
 
 static void norm_factor_row(vulkan_job *job, const node *n) {
@@ -246,19 +215,21 @@ static void norm_row(vulkan_job *job, const node *n) {
     w->constant[0] = n->params.norm.kind == NORM_LAYER;
     w->constant[1] = n->input[1] != NULL;
     w->constant[2] = n->input[2] != NULL;
+    w->constant[3] = n->params.norm.newton != 0;
     bind_inputs(w, 3);
     row_output(w, 0);
     row_push(w, tensor_rows(x));
     row_push(w, tensor_columns(x));
     row_push_float(w, n->params.norm.epsilon);
+    row_push_float(w, 1.0f / (float)tensor_columns(x));
 }
 
 /* workspace: mean and 1 / deviation [rows,2], then dgain[blocks,C], then dbias[blocks,C] */
 static void norm_grad_row(vulkan_job *job, const node *n) {
     const uint64_t rows = (uint64_t)tensor_rows(n->input[0]),
                    columns = (uint64_t)tensor_columns(n->input[0]);
-    const uint64_t blocks = blocks_of(rows, ROW_BLOCK);
-    const uint64_t gain = part(2 * rows), bias = gain + part(blocks * columns);
+    const uint64_t blocks = row_blocks(rows, ROW_BLOCK);
+    const uint64_t gain = row_part(2 * rows), bias = gain + row_part(blocks * columns);
     const int has_gain = n->n_outputs > 1 && n->output[1] != NULL;
     const int has_bias = n->n_outputs > 2 && n->output[2] != NULL;
     vulkan_work *w = row_groups(job, SHADER_norm_grad, rows, 0);
@@ -289,7 +260,7 @@ static void norm_grad_row(vulkan_job *job, const node *n) {
     }
     if (has_bias)
         add_blocks(job, blocks, columns, bias, 2, !has_gain);
-    job->workspace = bias + part(blocks * columns);
+    job->workspace = bias + row_part(blocks * columns);
 }
 
 /* --- rows by index */
@@ -331,7 +302,7 @@ static void scatter_row(vulkan_job *job, const node *n) {
         row_push(w, (int64_t)rows);
         row_push(w, n->params.scatter.from_start != 0);
     }
-    vulkan_work *w = row_groups(job, SHADER_scatter, rows * blocks_of(columns, 64), 1);
+    vulkan_work *w = row_groups(job, SHADER_scatter, rows * row_blocks(columns, 64), 1);
     bind_inputs(w, 2);
     row_workspace(w, 0);
     row_output(w, 0);
@@ -339,7 +310,7 @@ static void scatter_row(vulkan_job *job, const node *n) {
     row_push(w, (int64_t)rows);
     row_push(w, n->params.scatter.from_start != 0);
     row_push(w, n->params.scatter.each);
-    job->workspace = part(2 * rows);
+    job->workspace = row_part(2 * rows);
 }
 
 /* --- positions, states */
@@ -458,7 +429,7 @@ static void lerp_row(vulkan_job *job, const node *n) {
 
 vulkan_row *vulkan_row_of(op kind) {
     static vulkan_row *const rows[OP_COUNT] = {
-        [OP_MATMUL] = matmul_row,
+        [OP_MATMUL] = vulkan_row_matmul,
         [OP_ADD] = add_elements_row,
         [OP_MUL] = mul_row,
         [OP_ADD_ROW] = add_row_row,
@@ -480,6 +451,10 @@ vulkan_row *vulkan_row_of(op kind) {
         [OP_ATTENTION_GRAD] = vulkan_row_attention_grad,
         [OP_ATTENTION_CACHED] = vulkan_row_attention_cached,
         [OP_STORE] = store_row,
+        [OP_LINEAR_INT8] = vulkan_row_linear_int8,
+        [OP_ATTENTION_INT8] = vulkan_row_attention_int8,
+        [OP_ATTENTION_CACHED_INT8] = vulkan_row_attention_cached_int8,
+        [OP_STORE_INT8] = vulkan_row_store_int8,
         [OP_CROSS_ENTROPY] = cross_entropy_row,
         [OP_CROSS_ENTROPY_GRAD] = cross_entropy_grad_row,
         [OP_DRAW_SYMBOL] = draw_symbol_row,

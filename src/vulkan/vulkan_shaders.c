@@ -8,6 +8,7 @@
 #include "vulkan/vulkan_device.h"
 
 #include "spirv.inc"
+#include "spirv_cooperative.inc"
 
 static const struct {
     const char *name;

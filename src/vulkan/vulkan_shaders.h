@@ -1,7 +1,8 @@
 /* vulkan_shaders.h: the shaders in the library, and pipelines made of them.
  *
  * Sources are shaders/NAME.comp; what the compiler makes of them is in the tree, shaders/spirv.inc,
- * so that a build needs no compiler. shaders/compile.sh renews it. */
+ * so that a build needs no compiler. shaders/compile.sh renews it. Those that need a device with
+ * cooperative matrices lie apart: shaders/cooperative, shaders/spirv_cooperative.inc. */
 #ifndef VULKAN_VULKAN_SHADERS_H
 #define VULKAN_VULKAN_SHADERS_H
 
@@ -13,6 +14,7 @@
     X(attention_delta)                                                                             \
     X(attention_grad_kv)                                                                           \
     X(attention_grad_q)                                                                            \
+    X(attention_int8)                                                                              \
     X(binary)                                                                                      \
     X(cross_entropy)                                                                               \
     X(cross_entropy_grad)                                                                          \
@@ -23,14 +25,18 @@
     X(dropout)                                                                                     \
     X(gather)                                                                                      \
     X(gather_sum)                                                                                  \
+    X(largest)                                                                                     \
     X(lerp)                                                                                        \
     X(matmul)                                                                                      \
+    X(matmul_half)                                                                                 \
+    X(matmul_int8)                                                                                 \
     X(momentum)                                                                                    \
     X(norm)                                                                                        \
     X(norm_factor)                                                                                 \
     X(norm_grad)                                                                                   \
     X(norm_grad_gain)                                                                              \
     X(rope)                                                                                        \
+    X(round_int8)                                                                                  \
     X(scatter)                                                                                     \
     X(scatter_range)                                                                               \
     X(shift)                                                                                       \
@@ -54,6 +60,11 @@ typedef struct vulkan_pipeline {
     uint32_t constant[VULKAN_CONSTANTS];
     VkPipeline pipeline;
 } vulkan_pipeline;
+
+/* A shape of cooperative matrices, f16 [m,k] times f16 [k,n] in f32, one in each subgroup. */
+typedef struct vulkan_matrices {
+    uint32_t m, n, k, subgroup;
+} vulkan_matrices;
 
 typedef struct vulkan_device vulkan_device;
 
