@@ -26,13 +26,18 @@ for config in ${BENCH_CONFIGS:-bench-a bench-b}; do
             if (!n++) start = at; else sum += bytes } END { printf "%-36s %12.0f bytes/s\n", name, sum / (at - start) }' \
             "$work/$config.$on/log.jsonl"
     done
+    # Of all streams together: 512 bytes of each beyond the first 64.
     for on in "$device" cpu; do
-        for n in 64 576; do
-            start=$(date +%s.%N)
-            build/octet generate -q --device "$on" -m "$work/$config.cpu/last.safetensors" --seed 1 -n $n --prompt "The " \
-                >/dev/null || exit
-            echo "$n $start $(date +%s.%N)"
-        done | awk -v name="generate $config on $on" '{ t[NR] = $3 - $2 }
-            END { printf "%-36s %12.1f bytes/s\n", name, 512 / (t[2] - t[1]) }'
+        for streams in ${BENCH_STREAMS:-1 16 256}; do
+            for profile in f32 int8; do
+                for n in 64 576; do
+                    start=$(date +%s.%N)
+                    build/octet generate -q --device "$on" --profile $profile --samples "$streams" \
+                        -m "$work/$config.cpu/last.safetensors" --seed 1 -n $n --prompt "The " >/dev/null || exit
+                    echo "$n $start $(date +%s.%N)"
+                done | awk -v name="generate $config, $profile, $streams on $on" -v streams="$streams" '{ t[NR] = $3 - $2 }
+                    END { printf "%-36s %12.1f bytes/s\n", name, 512 * streams / (t[2] - t[1]) }'
+            done
+        done
     done
 done

@@ -290,6 +290,39 @@ static void backends_come_and_go(void **state) {
     }
 }
 
+/* A parameter is rounded to integers once, and again when it has changed. */
+static void rounded_parameters_are_kept(void **state) {
+    (void)state;
+    enum { ROWS = 3, K = 24, N = 40 };
+    octet_error error = {0};
+    variable w = {.name = "w", .rank = 2, .dim = {N, K}};
+    float before[ROWS * N] = {0}, y[ROWS * N];
+    if (!vulkan)
+        skip();
+    float *values = graph_run_floats(N * K, 1), *rows = graph_run_floats(ROWS * K, 2);
+    graph_run_variable(vulkan, &w, values);
+    graph *g = graph_run_new();
+    tensor *x = graph_input(g, "x", DTYPE_F32, 2, (int64_t[]){ROWS, K});
+    tensor *out = graph_output(g, linear_int8(g, x, graph_variable(g, &w)));
+    program *p = graph_run_compile(vulkan, g);
+    for (int i = 0; i < 4; i++) {
+        values[0] += i == 2;
+        if (i == 2)
+            support_ok(backend_write(vulkan, &w, 0, N * K, values, &error), &error);
+        const int64_t submitted = vulkan_backend_counts(vulkan).submissions;
+        graph_run(p, 1, &(feed){x, rows});
+        assert_int_equal(vulkan_backend_counts(vulkan).submissions - submitted, i % 2 ? 1 : 2);
+        support_ok(program_download(p, out, y, &error), &error);
+        assert_int_equal(memcmp(y, before, sizeof y) != 0, i % 2 == 0);
+        memcpy(before, y, sizeof y);
+    }
+    program_destroy(&p);
+    graph_destroy(&g);
+    backend_release(vulkan, &w);
+    free(values);
+    free(rows);
+}
+
 /* --- refusals */
 
 static void refusals_name_the_op(void **state) {
@@ -360,6 +393,7 @@ int main(void) {
         cmocka_unit_test(want_of_memory_says_how_much),
         cmocka_unit_test(streams_cost_the_same),
         cmocka_unit_test(integers_have_the_same_bits),
+        cmocka_unit_test(rounded_parameters_are_kept),
         cmocka_unit_test(training_takes_the_same_way),
         cmocka_unit_test(training_repeats_itself),
         cmocka_unit_test(device_runs_every_node),

@@ -15,30 +15,33 @@ static octet_status allocate(backend *base, variable *v, octet_error *error) {
     if (v->type != DTYPE_F32 && v->type != DTYPE_BF16)
         return error_set(error, OCTET_ERROR, "%s: this backend keeps no %s variables", v->name,
                          dtype_name(v->type));
-    vulkan_range *range = calloc(1, sizeof *range);
-    if (!range)
-        return error_memory(error, v->name, sizeof *range);
+    vulkan_variable *made = calloc(1, sizeof *made);
+    if (!made)
+        return error_memory(error, v->name, sizeof *made);
+    made->form_version = UINT64_MAX;
     pthread_mutex_lock(&b->turn);
-    octet_status status = vulkan_take(&b->device, range, VULKAN_ON_DEVICE,
+    octet_status status = vulkan_take(&b->device, &made->range, VULKAN_ON_DEVICE,
                                       4 * (uint64_t)variable_elements(v), v->name, error);
     if (!status)
-        status = vulkan_clear(&b->device, range, error);
+        status = vulkan_clear(&b->device, &made->range, error);
     if (status)
-        vulkan_give(&b->device, range);
+        vulkan_give(&b->device, &made->range);
     pthread_mutex_unlock(&b->turn);
     if (status) {
-        free(range);
+        free(made);
         return status;
     }
-    v->memory = range;
+    v->memory = made;
     return OCTET_OK;
 }
 
 static void release(backend *base, variable *v) {
     vulkan_backend *b = (vulkan_backend *)base;
+    vulkan_variable *gone = v->memory;
     pthread_mutex_lock(&b->turn);
     (void)vulkan_wait(&b->device, b->device.time, NULL); /* writes may be on their way */
-    vulkan_give(&b->device, v->memory);
+    vulkan_give(&b->device, &gone->range);
+    vulkan_give(&b->device, &gone->form);
     pthread_mutex_unlock(&b->turn);
     free(v->memory);
     v->memory = NULL;
@@ -47,6 +50,7 @@ static void release(backend *base, variable *v) {
 static octet_status write_variable(backend *base, variable *v, int64_t first, int64_t n,
                                    const void *data, octet_error *error) {
     vulkan_backend *b = (vulkan_backend *)base;
+    const vulkan_variable *to = v->memory;
     const void *from = data;
     float *wide = NULL;
     if (v->type == DTYPE_BF16) {
@@ -62,7 +66,7 @@ static octet_status write_variable(backend *base, variable *v, int64_t first, in
     }
     pthread_mutex_lock(&b->turn);
     octet_status status =
-        vulkan_write(&b->device, v->memory, 4 * (uint64_t)first, from, 4 * (uint64_t)n, error);
+        vulkan_write(&b->device, &to->range, 4 * (uint64_t)first, from, 4 * (uint64_t)n, error);
     pthread_mutex_unlock(&b->turn);
     free(wide);
     return status;
@@ -71,12 +75,13 @@ static octet_status write_variable(backend *base, variable *v, int64_t first, in
 static octet_status read_variable(backend *base, const variable *v, int64_t first, int64_t n,
                                   void *data, octet_error *error) {
     vulkan_backend *b = (vulkan_backend *)base;
+    const vulkan_variable *from = v->memory;
     float *wide = v->type == DTYPE_BF16 ? malloc((size_t)n * sizeof *wide + 1) : data;
     if (!wide && n)
         return error_memory(error, v->name, (double)n * sizeof *wide);
     pthread_mutex_lock(&b->turn);
     octet_status status =
-        vulkan_read(&b->device, v->memory, 4 * (uint64_t)first, wide, 4 * (uint64_t)n, error);
+        vulkan_read(&b->device, &from->range, 4 * (uint64_t)first, wide, 4 * (uint64_t)n, error);
     pthread_mutex_unlock(&b->turn);
     if (v->type != DTYPE_BF16)
         return status;
@@ -112,11 +117,25 @@ static octet_status download(program *base, const tensor *output, void *data, oc
     return OCTET_OK;
 }
 
+/* Submits what makes forms if one of their parameters has changed. */
+static octet_status renew_forms(const vulkan_program *p, vulkan_device *d, octet_error *error) {
+    int stale = 0;
+    for (int i = 0; i < p->n_formed; i++)
+        stale |=
+            ((const vulkan_variable *)p->formed[i]->memory)->form_version != p->formed[i]->version;
+    octet_status status = stale ? vulkan_submit(d, &p->forms, 1, error) : OCTET_OK;
+    for (int i = 0; i < p->n_formed && !status; i++)
+        ((vulkan_variable *)p->formed[i]->memory)->form_version = p->formed[i]->version;
+    return status;
+}
+
 static octet_status run(program *base, octet_error *error) {
     vulkan_program *p = (vulkan_program *)base;
     vulkan_backend *b = (vulkan_backend *)base->backend;
     pthread_mutex_lock(&b->turn);
-    octet_status status = vulkan_submit(&b->device, p->commands, p->n_commands, error);
+    octet_status status = renew_forms(p, &b->device, error);
+    if (!status)
+        status = vulkan_submit(&b->device, p->commands, p->n_commands, error);
     if (!status)
         status = vulkan_wait(&b->device, b->device.time, error);
     if (!status) {

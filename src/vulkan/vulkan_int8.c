@@ -1,7 +1,8 @@
 /* vulkan_int8.c: the rows of ops that round rows to integers, with the CPU's bits.
  *
- * Rows are rounded into the workspace first: as words of four integers and a scale where they are
- * multiplied, as D + 1 floats, the form of the states, where attention reads them. */
+ * Rows are rounded into the workspace first, parameters once beside themselves: as words of four
+ * integers and a scale where they are multiplied, as D + 1 floats, the form of the states, where
+ * attention reads them. */
 #include "vulkan/vulkan_row.h"
 
 static uint64_t rows_of(const tensor *t) {
@@ -17,26 +18,53 @@ static void bind_absent(vulkan_work *w, int n) {
         row_input(w, NODE_MAX_INPUTS);
 }
 
-/* Input k as rows at an offset of the workspace; returns where they end. */
-static uint64_t round_input(vulkan_job *job, const node *n, int k, int packed, uint64_t offset) {
+/* Rounds input k into rows of words or of floats; the caller binds where they go. */
+static vulkan_work *round_rows(vulkan_job *job, const node *n, int k, int packed) {
     const tensor *x = n->input[k];
-    const uint64_t words = packed ? row_blocks(columns_of(x), 4) : columns_of(x);
     vulkan_work *w = row_groups(job, SHADER_round_int8, rows_of(x), 0);
     w->constant[0] = packed != 0;
     row_input(w, k);
-    row_workspace(w, offset);
-    bind_absent(w, 3); /* of a ring */
     row_push(w, tensor_rows(x));
     row_push(w, tensor_columns(x));
-    return offset + row_part(rows_of(x) * (words + 1));
+    return w;
+}
+
+static uint64_t rounded_bytes(const tensor *x, int packed) {
+    const uint64_t words = packed ? row_blocks(columns_of(x), 4) : columns_of(x);
+    return row_part(rows_of(x) * (words + 1));
+}
+
+/* Input k as rows at an offset of the workspace; returns where they end. */
+static uint64_t round_input(vulkan_job *job, const node *n, int k, int packed, uint64_t offset) {
+    vulkan_work *w = round_rows(job, n, k, packed);
+    row_workspace(w, offset);
+    bind_absent(w, 3); /* of a ring */
+    return offset + rounded_bytes(n->input[k], packed);
+}
+
+/* Parameters are rounded once, and kept. */
+static int is_kept(const tensor *w) {
+    return w->kind == TENSOR_VARIABLE && w->variable->kind == VARIABLE_PARAMETER;
+}
+
+static void round_parameter(vulkan_job *job, const node *n, int k) {
+    vulkan_work *w = round_rows(job, n, k, 1);
+    w->makes_form = 1;
+    row_form(w, k);
+    bind_absent(w, 3);
+    job->form[k] = rounded_bytes(n->input[k], 1);
 }
 
 /* inputs x, then up to three w; an output for each */
 void vulkan_row_linear_int8(vulkan_job *job, const node *n) {
     const tensor *x = n->input[0];
     uint64_t at[NODE_MAX_OUTPUTS + 2] = {0};
-    for (int k = 0; k < n->n_inputs; k++)
-        at[k + 1] = round_input(job, n, k, 1, at[k]);
+    for (int k = 0; k < n->n_inputs; k++) {
+        const int kept = k > 0 && is_kept(n->input[k]);
+        at[k + 1] = kept ? at[k] : round_input(job, n, k, 1, at[k]);
+        if (kept)
+            round_parameter(job, n, k);
+    }
     job->workspace = at[n->n_inputs];
     for (int k = 1; k < n->n_inputs; k++) {
         const uint64_t M = rows_of(x), N = rows_of(n->input[k]);
@@ -46,7 +74,10 @@ void vulkan_row_linear_int8(vulkan_job *job, const node *n) {
         for (int i = 0; i < 6; i++)
             w->constant[i] = tile[i];
         row_workspace(w, 0);
-        row_workspace(w, at[k]);
+        if (is_kept(n->input[k]))
+            row_form(w, k);
+        else
+            row_workspace(w, at[k]);
         row_output(w, k - 1);
         row_push(w, (int64_t)M);
         row_push(w, (int64_t)N);

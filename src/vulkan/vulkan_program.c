@@ -27,6 +27,8 @@ void vulkan_program_destroy(program *base) {
     pthread_mutex_lock(&b->turn);
     if (p->n_commands)
         d->api.FreeCommandBuffers(d->device, d->commands, (uint32_t)p->n_commands, p->commands);
+    if (p->forms)
+        d->api.FreeCommandBuffers(d->device, d->commands, 1, &p->forms);
     if (p->pool)
         d->api.DestroyDescriptorPool(d->device, p->pool, NULL);
     vulkan_give(d, &p->memory);
@@ -36,6 +38,7 @@ void vulkan_program_destroy(program *base) {
     free(p->place);
     free(p->commands);
     free(p->updated);
+    free(p->formed);
     free(p);
 }
 
@@ -83,6 +86,9 @@ static octet_status job_of(const vulkan_device *d, vulkan_job *job, const node *
             job->refusal = "more than 65535 workgroups in one dimension";
     if (!job->refusal && job->workspace > d->limits.maxStorageBufferRange)
         job->refusal = "more workspace than can be bound";
+    for (int k = 0; k < n->n_inputs && !job->refusal; k++)
+        if (job->form[k] > d->limits.maxStorageBufferRange)
+            job->refusal = "a larger form of a parameter than can be bound";
     if (job->refusal)
         return error_set(error, OCTET_ERROR, "vulkan: %s: the shaders do not do %s", op_name(n->op),
                          job->refusal);
@@ -97,8 +103,24 @@ static void note_updated(vulkan_program *p, const node *n) {
     }
 }
 
+/* Memory for the forms that a node reads, unless another program has it already. */
+static octet_status take_forms(vulkan_program *p, vulkan_device *d, const node *n,
+                               const vulkan_job *job, octet_error *error) {
+    octet_status status = OCTET_OK;
+    for (int k = 0; k < n->n_inputs && !status; k++) {
+        if (!job->form[k])
+            continue;
+        variable *v = n->input[k]->variable;
+        vulkan_variable *memory = v->memory;
+        p->formed[p->n_formed++] = v;
+        if (!memory->form.block)
+            status = vulkan_take(d, &memory->form, VULKAN_ON_DEVICE, job->form[k], v->name, error);
+    }
+    return status;
+}
+
 /* Dispatches in all, and the largest workspace of a stage. */
-static octet_status measure(vulkan_program *p, const vulkan_device *d, uint64_t *workspace,
+static octet_status measure(vulkan_program *p, vulkan_device *d, uint64_t *workspace,
                             octet_error *error) {
     octet_status status = OCTET_OK;
     *workspace = 0;
@@ -107,6 +129,8 @@ static octet_status measure(vulkan_program *p, const vulkan_device *d, uint64_t 
         for (int i = p->plan->stage_begin[s]; i < p->plan->stage_begin[s + 1] && !status; i++) {
             vulkan_job job;
             status = job_of(d, &job, p->plan->nodes[i], error);
+            if (!status)
+                status = take_forms(p, d, p->plan->nodes[i], &job, error);
             p->n_dispatches += job.n;
             stage += aligned(job.workspace);
             note_updated(p, p->plan->nodes[i]);
@@ -182,7 +206,8 @@ static VkDescriptorBufferInfo tensor_info(const recorder *r, const tensor *t) {
     const tensor *owner = tensor_storage(t);
     const uint64_t bytes = tensor_bytes(owner);
     if (owner->kind == TENSOR_VARIABLE) /* f32 whatever is stored */
-        return info_of(owner->variable->memory, 0, 4 * (uint64_t)tensor_elements(owner));
+        return info_of(&((vulkan_variable *)owner->variable->memory)->range, 0,
+                       4 * (uint64_t)tensor_elements(owner));
     if (owner->kind == TENSOR_INPUT)
         return info_of(&p->memory, p->inputs_at + p->place[owner->id], bytes);
     return info_of(&p->memory, p->plan->offset[owner->id], bytes);
@@ -208,6 +233,9 @@ static octet_status bind_work(recorder *r, const node *n, const vulkan_job *job,
         if (x->kind == BOUND_WORKSPACE)
             info[i] = info_of(&r->p->memory, r->p->workspace_at + workspace + x->offset,
                               aligned(job->workspace) - x->offset);
+        else if (x->kind == BOUND_FORM)
+            info[i] = info_of(&((vulkan_variable *)n->input[x->index]->variable->memory)->form, 0,
+                              job->form[x->index]);
         else if (x->kind == BOUND_INPUT)
             info[i] = tensor_info(r, x->index < n->n_inputs ? n->input[x->index] : NULL);
         else
@@ -256,15 +284,24 @@ static void barrier(recorder *r, VkPipelineStageFlags to, VkAccessFlags seen) {
     r->d->api.CmdPipelineBarrier(r->command, ON_DEVICE, to, 0, 1, &all, 0, NULL, 0, NULL);
 }
 
-static octet_status begin_command(recorder *r, octet_error *error) {
-    vulkan_program *p = r->p;
-    vulkan_device *d = r->d;
+static octet_status allocate_command(const vulkan_device *d, VkCommandBuffer *out,
+                                     octet_error *error) {
     const VkCommandBufferAllocateInfo info = {.sType =
                                                   VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                               .commandPool = d->commands,
                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                               .commandBufferCount = 1};
+    return vulkan_check(d, d->api.AllocateCommandBuffers(d->device, &info, out), "command buffers",
+                        error);
+}
+
+static octet_status start_command(const recorder *r, octet_error *error) {
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    return vulkan_check(r->d, r->d->api.BeginCommandBuffer(r->command, &begin), "recording", error);
+}
+
+static octet_status begin_command(recorder *r, octet_error *error) {
+    vulkan_program *p = r->p;
     if (p->n_commands == r->capacity) {
         const int capacity = 2 * r->capacity + 4;
         VkCommandBuffer *grown = realloc(p->commands, (size_t)capacity * sizeof *grown);
@@ -273,14 +310,13 @@ static octet_status begin_command(recorder *r, octet_error *error) {
         p->commands = grown;
         r->capacity = capacity;
     }
-    octet_status status = vulkan_check(
-        d, d->api.AllocateCommandBuffers(d->device, &info, &r->command), "command buffers", error);
+    octet_status status = allocate_command(r->d, &r->command, error);
     if (status)
         return status;
     p->commands[p->n_commands++] = r->command;
     r->cost = 0;
     r->n_dispatches = 0;
-    return vulkan_check(d, d->api.BeginCommandBuffer(r->command, &begin), "recording", error);
+    return start_command(r, error);
 }
 
 static octet_status end_command(const recorder *r, octet_error *error) {
@@ -312,7 +348,7 @@ static octet_status record_stage(recorder *r, int begin, int end, octet_error *e
         for (int i = begin; i < end && !status; i++) {
             const vulkan_job *job = &jobs[i - begin];
             for (int k = 0; k < job->n && !status; k++)
-                if (job->work[k].phase == phase)
+                if (job->work[k].phase == phase && !job->work[k].makes_form)
                     status =
                         record_work(r, r->p->plan->nodes[i], job, &job->work[k], workspace, error);
             workspace += aligned(job->workspace);
@@ -344,6 +380,28 @@ static void copy_outputs(recorder *r, const graph *g) {
     barrier(r, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
+/* What makes the forms of all nodes, in a command of its own. */
+static octet_status record_forms(vulkan_program *p, vulkan_backend *b, octet_error *error) {
+    recorder r = {.p = p, .b = b, .d = &b->device};
+    octet_status status = allocate_command(r.d, &p->forms, error);
+    r.command = p->forms;
+    if (!status)
+        status = start_command(&r, error);
+    if (status)
+        return status;
+    barrier(&r, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    for (int i = 0; i < p->plan->n_nodes && !status; i++) {
+        vulkan_job job;
+        const node *n = p->plan->nodes[i];
+        status = job_of(r.d, &job, n, error);
+        for (int k = 0; k < job.n && !status; k++)
+            if (job.work[k].makes_form)
+                status = record_work(&r, n, &job, &job.work[k], 0, error);
+    }
+    return status ? status : end_command(&r, error);
+}
+
 static octet_status record(vulkan_program *p, vulkan_backend *b, const graph *g,
                            octet_error *error) {
     recorder r = {.p = p, .b = b, .d = &b->device};
@@ -369,6 +427,8 @@ static octet_status prepare(vulkan_program *p, vulkan_backend *b, const graph *g
         status = take_memory(p, &b->device, g, workspace, error);
     if (!status)
         status = create_pool(p, &b->device, error);
+    if (!status && p->n_formed)
+        status = record_forms(p, b, error);
     return status ? status : record(p, b, g, error);
 }
 
@@ -383,7 +443,8 @@ octet_status vulkan_program_create(vulkan_backend *b, program **out, const graph
         const size_t updated = (size_t)p->plan->n_nodes * NODE_MAX_OUTPUTS + 1;
         p->place = calloc((size_t)g->n_tensors + 1, sizeof *p->place);
         p->updated = calloc(updated, sizeof *p->updated);
-        if (!p->place || !p->updated)
+        p->formed = calloc((size_t)p->plan->n_nodes * NODE_MAX_INPUTS + 1, sizeof *p->formed);
+        if (!p->place || !p->updated || !p->formed)
             status = error_memory(error, "program", (double)updated * sizeof *p->updated);
     }
     if (!status) {

@@ -15,6 +15,12 @@ typedef struct vulkan_backend {
     pthread_mutex_t turn; /* the device is used by one thread at a time */
 } vulkan_backend;
 
+/* Memory of a variable: f32 in the logical form, and what products of integers keep of it. */
+typedef struct vulkan_variable {
+    vulkan_range range, form;
+    uint64_t form_version; /* the variable's when the form was made */
+} vulkan_variable;
+
 /* On the device: results, inputs, workspace. On the host: inputs, then outputs, which the first
  * command copies in and the last one out. */
 typedef struct vulkan_program {
@@ -30,6 +36,9 @@ typedef struct vulkan_program {
     int64_t n_dispatches;
     variable **updated; /* variables that nodes write */
     int n_updated;
+    variable **formed;     /* parameters of which nodes read a form, */
+    VkCommandBuffer forms; /* and what makes them all */
+    int n_formed;
 } vulkan_program;
 
 octet_status vulkan_program_create(vulkan_backend *b, program **out, const graph *g,

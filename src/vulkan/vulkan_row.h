@@ -13,10 +13,10 @@
 #define ROW_MAX_BOUND 12
 #define ROW_MAX_WORDS 16
 
-typedef enum bound_kind { BOUND_INPUT, BOUND_OUTPUT, BOUND_WORKSPACE } bound_kind;
+typedef enum bound_kind { BOUND_INPUT, BOUND_OUTPUT, BOUND_WORKSPACE, BOUND_FORM } bound_kind;
 
 /* What stands at one binding. Of the workspace, bytes from `offset` on; an absent input or output
- * is a piece of memory that nobody reads. */
+ * is a piece of memory that nobody reads; a form is what the job keeps of input `index`. */
 typedef struct bound {
     bound_kind kind;
     int index;
@@ -26,7 +26,8 @@ typedef struct bound {
 /* One dispatch. */
 typedef struct vulkan_work {
     vulkan_shader shader;
-    int phase; /* work of a phase waits for the phases before */
+    int phase;      /* work of a phase waits for the phases before */
+    int makes_form; /* runs before all others, and only when the parameter has changed */
     uint32_t constant[VULKAN_CONSTANTS];
     uint64_t groups[3]; /* none where one is 0 */
     int n_bound, n_words;
@@ -38,10 +39,11 @@ typedef struct vulkan_work {
 typedef struct vulkan_job {
     int n, n_phases;
     vulkan_work work[ROW_MAX_WORK];
-    uint64_t workspace;          /* bytes */
-    double cost;                 /* floating-point operations, about */
-    const vulkan_matrices *half; /* given: by which large products are computed, or NULL */
-    const char *refusal;         /* what this node asks for that the shaders cannot, or NULL */
+    uint64_t workspace;             /* bytes */
+    uint64_t form[NODE_MAX_INPUTS]; /* bytes that are kept beside a parameter; 0: none */
+    double cost;                    /* floating-point operations, about */
+    const vulkan_matrices *half;    /* given: by which large products are computed, or NULL */
+    const char *refusal;            /* what this node asks for that the shaders cannot, or NULL */
 } vulkan_job;
 
 typedef void vulkan_row(vulkan_job *job, const node *n);
@@ -84,6 +86,7 @@ void row_push_attention(vulkan_job *job, vulkan_work *w, const node *n);
 void row_input(vulkan_work *w, int index);
 void row_output(vulkan_work *w, int index);
 void row_workspace(vulkan_work *w, uint64_t offset);
+void row_form(vulkan_work *w, int index);
 void row_push(vulkan_work *w, int64_t value);
 void row_push_float(vulkan_work *w, float value);
 

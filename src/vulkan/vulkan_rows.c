@@ -47,6 +47,10 @@ void row_workspace(vulkan_work *w, uint64_t offset) {
     bind(w, BOUND_WORKSPACE, 0, offset);
 }
 
+void row_form(vulkan_work *w, int index) {
+    bind(w, BOUND_FORM, index, 0);
+}
+
 void row_push(vulkan_work *w, int64_t value) {
     w->word[w->n_words++] = (uint32_t)value;
 }
