@@ -124,13 +124,13 @@ def print_figure(figure, column, value):
 
 def products(device, seconds, most):
     for name, kind in (("f32", torch.float32), ("half", torch.float16)):
-        best, n = 0, 512
+        best, n = 0, min(512, most)
         while n <= most:
             a, b = (torch.randn(n, n, device=device).to(kind) for _ in range(2))
             best = max(best, 2 * n ** 3 / best_of(lambda: a @ b.T, device, seconds))
             n *= 2
         print_figure(f"matmul.{name}", "eager", best / 1e12)
-        forward, backward, time_ = 0, 0, 1024
+        forward, backward, time_ = 0, 0, 2 * min(512, most)
         while time_ <= 2 * most:
             q, k, v = (torch.randn(1, 8, time_, 64, device=device).to(kind).requires_grad_() for _ in range(3))
             flops = 2 * 8 * 64 * time_ ** 2  # causal: half of all pairs; backward 2.5 times as many
@@ -198,7 +198,7 @@ def generate_bytes(model, device, streams, n, skip):
 def generate(device, path, most, streams):
     config, name = read_config(path)
     model = MegaByte(config).to(device).eval()
-    n = 576 if most > 512 else 96
+    n = 2112 if most > 512 else 96
     generate_bytes(model, device, 1, 128, 64)
     for s in streams:
         print_figure(f"generate.{name}.{s}", "eager", s * (n - 64) / generate_bytes(model, device, s, n, 64))
