@@ -21,9 +21,10 @@ static void need(octet_status status) {
     exit(1);
 }
 
-/* A state of small random values, which keep products finite. */
-static tensor *values(backend *b, graph *g, variable *v, int rank, const int64_t *dim, float size) {
-    *v = (variable){.name = "values", .rank = rank, .kind = VARIABLE_STATE};
+/* Small random values, which keep products finite. */
+static tensor *values(backend *b, graph *g, variable *v, variable_kind kind, int rank,
+                      const int64_t *dim, float size) {
+    *v = (variable){.name = "values", .rank = rank, .kind = kind};
     for (int i = 0; i < rank; i++)
         v->dim[i] = dim[i];
     const int64_t n = variable_elements(v);
@@ -69,8 +70,8 @@ static void product(backend *b, const char *what, int64_t m, int64_t n, int time
     graph *g;
     variable x, w;
     need(graph_create(&g, &error));
-    tensor *y = values(b, g, &x, 2, (int64_t[]){m, n}, 1);
-    tensor *right = values(b, g, &w, 2, (int64_t[]){n, n}, 1.7f / (float)n);
+    tensor *y = values(b, g, &x, VARIABLE_STATE, 2, (int64_t[]){m, n}, 1);
+    tensor *right = values(b, g, &w, VARIABLE_STATE, 2, (int64_t[]){n, n}, 1.7f / (float)n);
     for (int i = 0; i < times; i++)
         y = linear(g, y, right);
     snprintf(name, sizeof name, "%s %lldx%lldx%lld", what, (long long)m, (long long)n,
@@ -88,7 +89,8 @@ static void attend(backend *b, int64_t time, int times) {
     variable v[2];
     const int64_t dim[] = {1, time, 8, 64};
     need(graph_create(&g, &error));
-    tensor *q = values(b, g, &v[0], 4, dim, 1), *k = values(b, g, &v[1], 4, dim, 1);
+    tensor *q = values(b, g, &v[0], VARIABLE_STATE, 4, dim, 1);
+    tensor *k = values(b, g, &v[1], VARIABLE_STATE, 4, dim, 1);
     void *zeros;
     tensor *first = graph_constant(g, "first", DTYPE_I32, 2, (int64_t[]){1, time}, &zeros);
     for (int i = 0; i < times; i++)
@@ -100,19 +102,50 @@ static void attend(backend *b, int64_t time, int times) {
     backend_release(b, &v[1]);
 }
 
+/* The gradient of the same attention: as long as forward and backward take together, less forward;
+ * five products of the size of forward's two. */
+static void attend_backward(backend *b, int64_t time) {
+    char name[64];
+    double seconds[2];
+    for (int back = 0; back < 2; back++) {
+        graph *g;
+        variable v[3];
+        const int64_t dim[] = {1, time, 8, 64};
+        tensor *x[3];
+        need(graph_create(&g, &error));
+        for (int i = 0; i < 3; i++)
+            x[i] = values(b, g, &v[i], VARIABLE_PARAMETER, 4, dim, 1);
+        void *zeros;
+        tensor *first = graph_constant(g, "first", DTYPE_I32, 2, (int64_t[]){1, time}, &zeros);
+        tensor *lse, *y = attention(g, &lse, x[0], x[1], x[2], first, 0.125f);
+        if (back) {
+            graph_backward(g, dot(g, y, y));
+            for (int i = 1; i < 3; i++)
+                graph_output(g, dot(g, x[i]->gradient, x[i]->gradient));
+        }
+        seconds[back] = fastest(b, g, back ? x[0]->gradient : y);
+        graph_destroy(&g);
+        for (int i = 0; i < 3; i++)
+            backend_release(b, &v[i]);
+    }
+    snprintf(name, sizeof name, "attention backward T %lld", (long long)time);
+    print(name, seconds[1] - seconds[0], 5.0 * 8 * 64 * (double)time * (double)time);
+}
+
 int main(int argc, char **argv) {
     backend *b;
     need(vulkan_backend_create(&b, argc > 1 ? atoi(argv[1]) : -1, &error));
     const int64_t most = getenv("BENCH_MOST") ? atoll(getenv("BENCH_MOST")) : 8192;
+    const int64_t least = most < 512 ? most : 512;
     printf("device %s\n", vulkan_backend_device(b));
-    for (int64_t n = 512; n <= most; n *= 2) {
+    for (int64_t n = least; n <= most; n *= 2) {
         product(b, "matmul", 1, n, 32);
         product(b, "matmul", n, n, n > 2048 ? 4 : 16);
     }
-    for (int64_t time = 1024; time <= 2 * most; time *= 4)
-        attend(b, time, 4);
+    for (int64_t time = 2 * least; time <= 2 * most; time *= 4)
+        attend(b, time, 4), attend_backward(b, time);
     if (!vulkan_backend_use_half(b, &error))
-        for (int64_t n = 512; n <= most; n *= 2)
+        for (int64_t n = least; n <= most; n *= 2)
             product(b, "matmul f16", n, n, n > 2048 ? 4 : 16);
     else
         printf("%s\n", error.text);
