@@ -78,6 +78,17 @@ cp "$data/kinds.oct" bad.oct
 printf 'x' | dd of=bad.oct bs=1 seek=$((position + 200)) conv=notrunc 2>/dev/null
 # shellcheck disable=SC2086
 {
+: >none.oct
+head -c 40 "$data/kinds.oct" >cut.oct
+printf 'not compressed, and longer than a header of 64 bytes is, so that all of it is there' >other.oct
+for model in "" "$text"; do
+    # shellcheck disable=SC2086
+    for what in -c -t; do
+        fails "an empty file, $what $model" 3 'none.oct: 0 bytes are too few' decompress $what $model none.oct
+        fails "a part of a header, $what $model" 3 'cut.oct: 40 bytes are too few' decompress $what $model cut.oct
+        fails "another kind of file, $what $model" 3 'other.oct: ' decompress $what $model other.oct
+    done
+done
 fails "a damaged block" 3 'block 1 \(bytes 4096 to 8191 of the content\) is damaged' decompress $text bad.oct
 [ ! -e bad ]
 verdict "leaves nothing" $?

@@ -99,7 +99,8 @@ typedef struct octet_decompress_params {
 
 /* Content is written a block at a time, and only after its checksum was right. OCTET_CORRUPT:
  * damaged or cut, with the block's range of content; OCTET_WRONG_MODEL: both fingerprints;
- * OCTET_WARNING: done, but `lost` was called. params and report may be NULL. */
+ * OCTET_WARNING: done, but `lost` was called. params and report may be NULL; model too where the
+ * input is no compressed file, to hear what it is instead. */
 octet_status octet_decompress(octet_model *model, const octet_decompress_params *params,
                               const octet_io *io, octet_compress_report *report,
                               octet_error *error);

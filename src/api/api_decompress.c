@@ -350,7 +350,7 @@ octet_status octet_decompress(octet_model *m, const octet_decompress_params *p, 
     if (p->end && p->end < p->first)
         return error_set(error, OCTET_ERROR, "a range from %" PRIu64 " to %" PRIu64, p->first,
                          p->end);
-    octet_status status = api_needs_cpu(m->runtime, "decompress", error);
+    octet_status status = m ? api_needs_cpu(m->runtime, "decompress", error) : OCTET_OK;
     if (status)
         return status;
     status = walk_start(&w, io, error);
