@@ -3,7 +3,7 @@
  * What stands behind a byte changes nothing before it, so a last partial window is filled up with
  * zeros, and a short input runs in windows no longer than it needs. Of a longer window than others
  * need to keep the processor busy a session reads pieces instead, in a small part of the memory
- * and 0 to 15% more time (less with window attention); so it does what an endless stream reads
+ * and up to 18% more time (none with window attention); so it does what an endless stream reads
  * past the context.
  *
  * Strided scoring (Yu et al. 2023) reads every window twice: as it stands, and begun half an
