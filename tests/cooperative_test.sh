@@ -6,19 +6,7 @@
 build=$1
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$2/environment" || exit 1
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-n=0 failed=0
-result() { # 0 or 1, name, file that says why
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-        tail -n 20 "$3" | sed 's/^/#   /'
-    fi
-}
+. "$folder/tests/vulkan_case.sh"
 
 GLSLC="$OCTET_RUN $OCTET_TOOLS/glslc" sh "$folder/shaders/compile.sh" "$work/spirv_cooperative.inc" \
     "$folder/shaders/cooperative" >"$work/compile" 2>&1 &&

@@ -6,19 +6,7 @@
 # the layer. import_test is the one of the CPU, with its bounds: with OCTET_VULKAN imported models are on the device.
 build=$1 octet=$3
 folder=$(cd "$(dirname "$0")/.." && pwd) || exit 1
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-n=0 failed=0
-result() { # 0 or 1, name, file that says why
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        failed=1
-        [ -n "$3" ] && tail -n 20 "$3" | sed 's/^/#   /'
-    fi
-}
+. "$folder/tests/vulkan_case.sh"
 
 sh "$folder/shaders/compile.sh" "$work/spirv.inc" >"$work/compile" 2>&1 &&
     cmp "$work/spirv.inc" "$folder/shaders/spirv.inc" >>"$work/compile" 2>&1
